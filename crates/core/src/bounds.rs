@@ -1,0 +1,93 @@
+//! Every bound with its unit, default and reason. Nothing in Tollgate grows without one of these.
+//!
+//! Those an operator may change are defaults here and travel in the gate's settings; the others are
+//! used from here directly.
+
+/// One KiB in bytes.
+pub const KIB: usize = 1024;
+/// One MiB in bytes.
+pub const MIB: usize = 1024 * KIB;
+
+/// Longest request body. 4 MiB, as rmcp and the Python SDK cap theirs; more is 413.
+pub const REQUEST_BYTES_MAX: usize = 4 * MIB;
+/// Longest JSON reply, and longest single event of a stream, taken from an upstream. Base64 images
+/// and files of some MiB are ordinary tool results.
+pub const REPLY_BYTES_MAX: usize = 16 * MIB;
+/// Deepest nesting of a request body. MCP needs about 10; weaker parsers behind us stop at 128.
+pub const JSON_DEPTH_MAX: u16 = 64;
+/// Most members and elements in one request body, so that its judgement stays within milliseconds.
+pub const JSON_ITEMS_MAX: u32 = 200_000;
+/// Most messages in one batch (2025-03-26 only): each is judged, and each answer is awaited.
+pub const BATCH_MAX: usize = 100;
+/// Longest JSON-RPC id in bytes of its JSON text. Ids are echoed, so they must stay small.
+pub const ID_BYTES_MAX: usize = 512;
+/// Longest request head (request line and headers) in bytes; more is 431.
+pub const HEAD_BYTES_MAX: usize = 32 * KIB;
+/// Most header fields in one request.
+pub const HEADERS_MAX: usize = 100;
+/// Longest chunk-size line including extensions. Nobody sends extensions.
+pub const CHUNK_LINE_BYTES_MAX: usize = 256;
+/// Streams one HTTP/2 connection may have open at once.
+pub const H2_STREAMS_MAX: u32 = 256;
+/// Streams a peer may reset before we have dealt with them (CVE-2023-44487).
+pub const H2_PENDING_RESETS_MAX: usize = 32;
+/// Streams we reset because of the peer before the connection is closed (CVE-2025-8671).
+pub const H2_LOCAL_RESETS_MAX: usize = 256;
+
+/// Open client connections, in total.
+pub const CONNECTIONS_MAX: usize = 50_000;
+/// Sessions in total. At about 0.5 KiB each this is some 50 MiB.
+pub const SESSIONS_MAX: usize = 100_000;
+/// Sessions of one caller.
+pub const SESSIONS_PER_CALLER_MAX: usize = 25_000;
+/// Open event streams of one caller.
+pub const STREAMS_PER_CALLER_MAX: usize = 20_000;
+/// A session ends after this long without a request or an open stream, in seconds.
+pub const SESSION_IDLE_SECS: u64 = 30 * 60;
+/// A session ends after this long in any case, in seconds.
+pub const SESSION_ABSOLUTE_SECS: u64 = 24 * 60 * 60;
+
+/// A request head must arrive within this many seconds of its first byte.
+pub const HEAD_SECS: u64 = 10;
+/// A request body must not pause longer than this many seconds between two reads.
+pub const BODY_PAUSE_SECS: u64 = 10;
+/// A whole request body must arrive within this many seconds.
+pub const BODY_SECS: u64 = 60;
+/// A TLS handshake must finish within this many seconds.
+pub const HANDSHAKE_SECS: u64 = 5;
+/// A connection without a request in progress is closed after this many seconds.
+pub const KEEPALIVE_SECS: u64 = 120;
+/// A client that takes no bytes for this many seconds while we have some for it is disconnected.
+pub const WRITE_STALL_SECS: u64 = 30;
+/// A silent event stream carries a comment every so many seconds, below the 60 s at which common
+/// load balancers cut idle connections.
+pub const STREAM_KEEPALIVE_SECS: u64 = 15;
+/// In-flight calls get this many seconds to finish after SIGTERM.
+pub const DRAIN_SECS: u64 = 30;
+
+/// Connecting to an endpoint, TLS included, in seconds.
+pub const UPSTREAM_CONNECT_SECS: u64 = 5;
+/// From the request being sent to the first byte of the reply, in seconds.
+pub const UPSTREAM_FIRST_BYTE_SECS: u64 = 60;
+/// Longest silence within a reply's body, in seconds. Event streams of open sessions are exempt.
+pub const UPSTREAM_PAUSE_SECS: u64 = 120;
+/// Longest time for one call in all, in seconds; a person may be answering an elicitation.
+pub const UPSTREAM_TOTAL_SECS: u64 = 15 * 60;
+/// Idle pooled connections are closed after this many milliseconds: below the 5 s after which
+/// Node.js and uvicorn close theirs, so that we rarely send on a connection that is just closing.
+pub const UPSTREAM_POOL_IDLE_MILLIS: u64 = 4_000;
+/// Idle pooled connections kept per endpoint.
+pub const UPSTREAM_POOL_IDLE_MAX: usize = 256;
+/// Replies of legacy calls that go on being read after their client vanished, in total.
+pub const ORPHANS_MAX: usize = 1_024;
+/// URIs one session may be subscribed to and have restored (`sessions: recoverable`).
+pub const RESTORED_SUBSCRIPTIONS_MAX: usize = 64;
+/// Longest `initialize` body kept for restoring a session (`sessions: recoverable`).
+pub const RESTORED_INITIALIZE_BYTES_MAX: usize = 16 * KIB;
+/// Tools of one upstream whose header annotations are remembered.
+pub const ANNOTATED_TOOLS_MAX: usize = 1_000;
+
+const _: () = assert!(REPLY_BYTES_MAX >= REQUEST_BYTES_MAX);
+const _: () = assert!(SESSIONS_MAX >= SESSIONS_PER_CALLER_MAX);
+const _: () = assert!(UPSTREAM_TOTAL_SECS >= UPSTREAM_FIRST_BYTE_SECS);
+const _: () = assert!(UPSTREAM_POOL_IDLE_MILLIS < 5_000);

@@ -1,0 +1,1 @@
+//! A small stateful MCP server of both eras, for demonstrations and tests.

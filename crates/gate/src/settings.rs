@@ -1,0 +1,234 @@
+//! What the gate needs to know, checked and complete: the binary builds it from the file.
+//!
+//! Plain data. Nothing in here is optional because somebody forgot it: an absent section of the
+//! file arrives as an explicit variant or as a default from `tollgate_core::bounds`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use tollgate_core::ids::{RoutePath, Secret, UpstreamName};
+use tollgate_core::sessions::{Caps, Lifetimes};
+use url::Url;
+
+/// One whole version of the configuration, as far as it concerns the gate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Names this version in `/status` and in the log: the first 12 hex digits of the file's hash.
+    pub version: String,
+    /// Where the gate listens. Changing it needs a restart.
+    pub listen: SocketAddr,
+    /// The URL clients use, where it is not simply the listening address.
+    pub public_url: Option<Url>,
+    /// TLS towards clients; `None` serves clear text.
+    pub tls: Option<TlsSettings>,
+    /// Which `Host` and `Origin` values are served.
+    pub names: NamePolicy,
+    /// Who must prove what.
+    pub identity: IdentitySettings,
+    /// Caps and deadlines towards clients.
+    pub limits: Limits,
+    /// Legacy sessions.
+    pub sessions: SessionSettings,
+    /// The upstreams, in the order of the file.
+    pub upstreams: Vec<UpstreamSettings>,
+    /// The routes, in the order of the file.
+    pub routes: Vec<RouteSettings>,
+    /// How long calls in flight get after SIGTERM.
+    pub drain: Duration,
+}
+
+/// Certificate files. They are read again when they change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// PEM file with the certificate chain, leaf first.
+    pub cert: PathBuf,
+    /// PEM file with the private key.
+    pub key: PathBuf,
+    /// Client certificates.
+    pub client: ClientCertificates,
+}
+
+/// Whether clients present certificates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// They are not asked to.
+    Off,
+    /// They may; what they present must be signed by this CA (PEM file).
+    Optional(PathBuf),
+    /// They must, signed by this CA (PEM file).
+    Required(PathBuf),
+}
+
+/// The gate's own names. Compared without case; a name without a port matches any port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamePolicy {
+    /// Accepted `Host` values (`mcp.example.com`, `localhost`, `[::1]`, `127.0.0.1:8080`);
+    /// `*` accepts any.
+    pub hosts: Vec<String>,
+    /// Accepted `Origin` values (`https://app.example.com`); `*` accepts any. An origin whose host
+    /// is one of `hosts` is always accepted.
+    pub origins: Vec<String>,
+}
+
+/// Identity, the exception to "absent means off": off is written by the operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdentitySettings {
+    /// No identity section: the gate serves loopback only.
+    LoopbackOnly,
+    /// `identity: off`: anonymous callers from anywhere.
+    Off,
+}
+
+/// Caps and deadlines towards clients. Meanings and defaults: `tollgate_core::bounds`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest request body in bytes.
+    pub request_bytes_max: usize,
+    /// Longest JSON reply, and longest event, in bytes.
+    pub reply_bytes_max: usize,
+    /// Deepest JSON nesting of a request.
+    pub json_depth_max: u16,
+    /// Open client connections.
+    pub connections_max: usize,
+    /// Open event streams of one caller.
+    pub streams_per_caller_max: usize,
+    /// Time for a request head.
+    pub head: Duration,
+    /// Time for a request body.
+    pub body: Duration,
+    /// Longest pause within a request body.
+    pub body_pause: Duration,
+    /// Time for a TLS handshake.
+    pub handshake: Duration,
+    /// Idle time of a connection.
+    pub keepalive: Duration,
+    /// Time a client may refuse to take bytes.
+    pub write_stall: Duration,
+    /// Interval of comments on silent event streams.
+    pub stream_keepalive: Duration,
+}
+
+/// Legacy sessions: lifetimes, caps, and the keys that seal their ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionSettings {
+    /// Idle and absolute lifetimes.
+    pub life: Lifetimes,
+    /// Caps in total and per caller.
+    pub caps: Caps,
+    /// Sealing keys of 32 bytes; the first seals, all unseal. Empty: a random one for this process.
+    pub keys: Vec<Secret<[u8; 32]>>,
+}
+
+/// One MCP server and its instances.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpstreamSettings {
+    /// The operator's name for it.
+    pub name: UpstreamName,
+    /// The MCP endpoint URL of each instance (`http` or `https`); one host name may stand for
+    /// several addresses.
+    pub endpoints: Vec<Url>,
+    /// TLS towards it, for `https` endpoints.
+    pub tls: UpstreamTls,
+    /// Headers added to every request (credentials of the gate's own).
+    pub headers: Vec<(String, Secret<String>)>,
+    /// Which eras it speaks.
+    pub era: UpstreamEra,
+    /// Whether lost sessions are rebuilt.
+    pub sessions: SessionLoss,
+    /// Deadlines, phase by phase.
+    pub timeouts: UpstreamTimeouts,
+    /// Active health checks.
+    pub health: HealthSettings,
+    /// Passive ejection.
+    pub ejection: EjectionSettings,
+    /// How often host names are resolved again.
+    pub resolve_every: Duration,
+}
+
+/// TLS towards an upstream.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct UpstreamTls {
+    /// PEM file with the CAs to trust instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// PEM files with the certificate chain and key the gate presents.
+    pub client: Option<(PathBuf, PathBuf)>,
+    /// Name to verify and send as SNI, where it is not the URL's host.
+    pub server_name: Option<String>,
+}
+
+/// Which eras an upstream speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UpstreamEra {
+    /// Found out with `server/discover`, which creates no session.
+    Auto,
+    /// Sessions only.
+    Legacy,
+    /// 2026-07-28 only.
+    Modern,
+    /// Both.
+    Both,
+}
+
+/// What happens to a session whose endpoint died or forgot it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SessionLoss {
+    /// The client gets 404 and starts over.
+    Strict,
+    /// The gate opens a new upstream session and tells it what the client had said.
+    Recoverable,
+}
+
+/// Deadlines towards an upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UpstreamTimeouts {
+    /// Connecting, TLS included.
+    pub connect: Duration,
+    /// From the request sent to the head of the reply.
+    pub first_byte: Duration,
+    /// Longest silence within a reply's body.
+    pub pause: Duration,
+    /// The whole call.
+    pub total: Duration,
+}
+
+/// Active health checks. They create no MCP session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthSettings {
+    /// How an endpoint is asked.
+    pub probe: Probe,
+    /// How often; zero turns checks off.
+    pub every: Duration,
+    /// Time for one answer.
+    pub timeout: Duration,
+    /// Failures in a row that make an endpoint unhealthy.
+    pub unhealthy_after: u32,
+    /// Successes in a row that make it healthy again.
+    pub healthy_after: u32,
+}
+
+/// How an endpoint is asked for its health.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// It accepts a connection (and completes the TLS handshake).
+    Connect,
+    /// It answers a GET of this path with 2xx.
+    Http(String),
+}
+
+/// Passive ejection: endpoints that fail calls are left out for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EjectionSettings {
+    /// Failed calls in a row; zero turns ejection off.
+    pub after: u32,
+    /// For how long.
+    pub span: Duration,
+}
+
+/// One path on the gate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteSettings {
+    /// The path, starting with `/`.
+    pub path: RoutePath,
+    /// The upstream it offers.
+    pub upstream: UpstreamName,
+}
