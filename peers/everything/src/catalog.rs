@@ -65,7 +65,7 @@ pub(crate) fn tools() -> Value {
         .map(|(name, about)| tool(name, about, &json!({"type": "object", "properties": {}})))
         .collect();
     tools.extend([
-        tool("echo", "answers its argument", &words(&["text"])),
+        tool("echo", "answers its argument", &words(&["message"])),
         tool("test_sampling", "asks the client's model", &words(&["prompt"])),
         tool("test_elicitation", "asks the user", &words(&["message"])),
         tool(
