@@ -16,6 +16,7 @@ mod tidy;
 
 use anyhow::{Context, bail};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask COMMAND
 
@@ -27,8 +28,18 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   clients [--direct] [--release] [--gate PROGRAM] [--only CLIENT]
                                            real clients, through the gate and directly";
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
+    match run(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(words: &[String]) -> anyhow::Result<()> {
     let (command, rest) = words.split_first().context(USAGE)?;
     let root = root()?;
     match command.as_str() {
