@@ -194,11 +194,25 @@ impl Stage<'_> {
         }
         let line = ended.output.lines().last().context("the client printed nothing")?;
         let mut report: Value = serde_json::from_str(line).context("the client printed no JSON")?;
-        // Questions that a server asks at once may be answered in any order.
-        if let Some(asked) = report["asked"].as_array_mut() {
-            asked.sort_by_key(ToString::to_string);
-        }
+        settle(&mut report);
         Ok(report)
+    }
+}
+
+/// Takes out of a report what may differ between two walks of one server.
+fn settle(report: &mut Value) {
+    // npm's everything-server asks for roots, and logs the answer, some time after the session
+    // began; whoever has no stream open by then misses it. It alone has this tool.
+    let roots = Value::from(vec!["roots"]);
+    let tools = report["tools"].as_array();
+    let by_itself = tools.is_some_and(|tools| tools.contains(&"get-sum".into()));
+    if let Some(asked) = report["asked"].as_array_mut() {
+        asked.retain(|question| !by_itself || *question != roots);
+        // Questions that a server asks at once may be answered in any order.
+        asked.sort_by_key(ToString::to_string);
+    }
+    if by_itself {
+        report["logs"] = Value::Null;
     }
 }
 
@@ -251,6 +265,15 @@ mod tests {
         let mut differences = Vec::new();
         differ("", &json!({}), &json!({"extra": 1}), &mut differences);
         assert_eq!(differences.len(), 1);
+    }
+
+    #[test]
+    fn questions_asked_at_once_compare_in_any_order() {
+        let [mut one, mut other] =
+            [json!({"asked": [["a"], ["b"]]}), json!({"asked": [["b"], ["a"]]})];
+        settle(&mut one);
+        settle(&mut other);
+        assert_eq!(one, other);
     }
 
     #[test]
