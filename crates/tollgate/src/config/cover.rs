@@ -73,8 +73,9 @@ fn cover_node(bytes: &mut [u8], node: &Node, secret: bool) {
         }
         Kind::List(items) => items.iter().for_each(|item| cover_node(bytes, item, secret)),
         Kind::Scalar(_) | Kind::Unsettled => {
+            let pem = matches!(&node.kind, Kind::Scalar(text) if text.contains("-----BEGIN"));
             let Some(range) = bytes.get_mut(node.at.bytes.clone()) else { return };
-            if secret { cover(range) } else { cover_userinfo(range) }
+            if secret || pem { cover(range) } else { cover_userinfo(range) }
         }
         Kind::Empty => {}
     }

@@ -7,7 +7,7 @@
 //! Next: `scalars.rs` for the kinds of values.
 
 use crate::config::reading::Reading;
-use crate::config::report::Pos;
+use crate::config::report::{Mistake, Pos};
 use crate::config::tree::{Kind, Name, Node};
 use serde_json::{Map, Value, json};
 
@@ -159,17 +159,12 @@ impl<'n> Fields<'n> {
                 .any(|(later, _)| self.entries.iter().any(|(name, _)| name.text == *later))
         };
         if S::NEEDED && value.is_absent() && !has_later() {
-            let place = reading.here();
-            let message = if place.is_empty() {
-                format!("there is no `{key}`")
-            } else {
-                format!("`{place}` has no `{key}`")
+            let help = format!("add the key `{key}`; `tollgate schema` describes it");
+            let (message, at) = match reading.here().as_str() {
+                "" => (format!("there is no `{key}`"), None),
+                place => (format!("`{place}` has no `{key}`"), Some(self.at.clone())),
             };
-            reading.wrong(
-                &self.at,
-                message,
-                format!("add the key `{key}`; `tollgate schema` describes it"),
-            );
+            reading.mistakes.push(Mistake { message, at, help });
         }
         S::fill(value, default)
     }

@@ -90,7 +90,8 @@ fn mistake(error: &serde_saphyr::Error) -> Mistake {
             ),
             "keep one of the two; which one would win is not something to guess".to_owned(),
         ),
-        Error::MultipleDocuments { .. } => (
+        Error::MultipleDocuments { .. }
+        | Error::Budget { breach: BudgetBreach::Documents { .. }, .. } => (
             "the file holds more than one YAML document".to_owned(),
             "remove the `---` and what follows it, or move it to a file of its own".to_owned(),
         ),
