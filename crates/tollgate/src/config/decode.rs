@@ -248,11 +248,7 @@ pub(super) struct Shape {
 
 impl Shape {
     pub(super) fn new(description: &str) -> Self {
-        Self {
-            description: description.trim().to_owned(),
-            properties: Map::new(),
-            required: Vec::new(),
-        }
+        Self { description: one_line(description), properties: Map::new(), required: Vec::new() }
     }
 
     pub(super) fn key<S: Slot>(
@@ -263,7 +259,7 @@ impl Shape {
     ) -> Self {
         let mut schema = S::Value::schema();
         if let Value::Object(object) = &mut schema {
-            object.insert("description".into(), json!(description.trim()));
+            object.insert("description".into(), json!(one_line(description)));
             if let Some(default) = default.and_then(|value| value.spell()) {
                 object.insert("default".into(), default);
             }
@@ -287,6 +283,11 @@ impl Shape {
         }
         schema
     }
+}
+
+/// A comment of several lines as one.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Declares a section: its keys, how each is held, its default and its description.

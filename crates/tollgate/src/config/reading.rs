@@ -197,11 +197,11 @@ impl<'a> Reading<'a> {
 
 /// The content of a file, or `None` where it is longer than `bytes_max`.
 pub(super) fn read_bounded(path: &Path, bytes_max: usize) -> std::io::Result<Option<Vec<u8>>> {
-    let file = std::fs::File::open(path)?;
-    // A named pipe or a device would keep the start waiting, or never end.
-    if !file.metadata()?.is_file() {
+    // Before it is opened: opening a named pipe waits for a writer, and a device never ends.
+    if !std::fs::metadata(path)?.is_file() {
         return Err(std::io::Error::other("it is not a regular file"));
     }
+    let file = std::fs::File::open(path)?;
     let mut content = Vec::new();
     let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
     file.take(limit).read_to_end(&mut content)?;

@@ -151,6 +151,42 @@ fn keys_in_hex_and_base64_are_the_same_and_keep_their_order() {
 }
 
 #[test]
+fn places_are_right_after_a_byte_order_mark_carriage_returns_and_wide_characters() {
+    let source = format!(
+        "\u{feff}# é😀\nsessions: {{ max: 12 }} # é\ngate:\n  limits: {{ json_depth: 9 }}\n{MINIMAL}"
+    );
+    let settings = checked(&source.replace('\n', "\r\n")).settings;
+    assert_eq!((settings.sessions.caps.total, settings.limits.json_depth_max), (12, 9));
+}
+
+#[test]
+fn keys_that_differ_in_quotes_only_are_the_same() {
+    let twice = "upstreams:\n  1: { http: { url: \"http://a/\" } }\n  \"1\": { http: { url: \"http://b/\" } }\nroutes:\n  /mcp: { upstreams: [1] }\n";
+    let report = judged(twice).unwrap_err().to_string();
+    assert!(
+        report.contains("key `1` is there twice") && report.contains("tollgate.yaml:3:3"),
+        "{report}"
+    );
+}
+
+#[test]
+fn a_gate_full_of_mistakes_is_reported_up_to_the_bound() {
+    let many: String = (0..300).map(|n| format!("unknown{n}: 1\n")).collect();
+    let report = judged(&format!("{many}{MINIMAL}")).unwrap_err().to_string();
+    assert_eq!(report.matches("error: ").count(), bounds::CONFIG_MISTAKES_MAX);
+    assert!(report.ends_with("300 mistakes in tollgate.yaml, 200 of them not shown"), "{report}");
+}
+
+#[test]
+fn a_named_pipe_is_refused_and_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let report = crate::config::load(&pipe).unwrap_err().to_string();
+    assert!(report.contains("not a regular file"), "{report}");
+}
+
+#[test]
 fn a_secret_in_a_block_is_covered() {
     let source = "upstreams:\n  search:\n    http: { url: \"http://a/mcp\" }\n    credential:\n      header:\n        A: |\n          hunter2\n        B: >-\n          hunter2\n          hunter2\nroutes:\n  /mcp: { upstreams: [search] }\n";
     let root = crate::config::tree::parse(source).unwrap();

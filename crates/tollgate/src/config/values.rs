@@ -70,8 +70,7 @@ impl Scalar for HostName {
             return Ok(Self(text.to_owned()));
         }
         let lower = text.to_ascii_lowercase();
-        // The URL parser is used as the judge: what it takes as an authority and gives back
-        // unchanged is one. The scheme has no default port, so that `:80` is kept.
+        // The URL parser is the judge: what it takes as a host and gives back unchanged is one.
         let url = Url::parse(&format!("http://{lower}/")).map_err(|_| None)?;
         let host = url.host_str().unwrap_or_default();
         let port = lower.strip_prefix(host).ok_or(None)?;

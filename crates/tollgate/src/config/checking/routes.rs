@@ -17,9 +17,11 @@ pub(super) fn routes(raw: &Root, reading: &mut Reading<'_>) -> Vec<RouteSettings
             "there are too many routes",
             format!("at most {UPSTREAMS_MAX} fit one gate"),
         );
+        return Vec::new();
     }
     // Where `upstreams` itself is wrong, nothing can be said about the names.
     let upstreams = raw.upstreams.given().map(|given| given.value.0.as_slice());
+    let upstreams = upstreams.filter(|rows| rows.len() <= UPSTREAMS_MAX);
     let names: Option<Vec<&str>> =
         upstreams.map(|rows| rows.iter().map(|row| row.name.as_str()).collect());
     let mut used = HashSet::new();

@@ -54,6 +54,7 @@ pub(super) fn upstreams(raw: &Root, reading: &mut Reading<'_>) -> Vec<UpstreamSe
             "there are too many upstreams",
             format!("at most {UPSTREAMS_MAX} fit one gate"),
         );
+        return Vec::new();
     }
     table.value.0.iter().filter_map(|row| upstream(row, reading)).collect()
 }
