@@ -92,8 +92,9 @@ fn judge(
         let help = "start from `examples/minimal.yaml`: one upstream and one route are enough";
         return Err(Report::unreadable(path, "the file is empty".to_owned(), help.to_owned()));
     }
-    let root = tree::parse(source)
-        .map_err(|mistake| Report::new(path, &cover::cover_text(source), vec![mistake]))?;
+    let root = tree::parse(source).map_err(|mistake| {
+        Report::new(path, &cover::cover_text(source, &schema()), vec![mistake])
+    })?;
     let mut reading = Reading::new(folder, environment);
     let checked =
         Root::decode(&root, &mut reading).and_then(|raw| checking::check(&raw, &mut reading));
@@ -107,7 +108,7 @@ fn judge(
                 warnings: lines(path, reading.warnings),
             })
         }
-        _ => Err(Report::new(path, &cover::cover_tree(source, &root), reading.mistakes)
+        _ => Err(Report::new(path, &cover::cover_tree(source, &root, &schema()), reading.mistakes)
             .with_files(reading.files.into_iter().map(|(file, _)| file))),
     }
 }

@@ -1,5 +1,6 @@
 //! Lists, tables with names the operator chooses, and sections that can be switched `off`.
 
+use crate::config::cover::shown_name;
 use crate::config::decode::{At, Decode, found};
 use crate::config::reading::Reading;
 use crate::config::report::Pos;
@@ -83,7 +84,14 @@ impl<T: Decode> Decode for Table<T> {
         }
         let mut rows = Vec::new();
         for (name, node) in entries {
-            let value = reading.within(&name.text, |reading| T::decode(node, reading));
+            let value = if matches!(node.kind, Kind::Empty) {
+                let message = format!("an entry of `{}` has no value", reading.here());
+                let help = "write one after the colon, and a space between the two";
+                reading.wrong(&name.at, message, help);
+                None
+            } else {
+                reading.within(&shown_name(&name.text), |reading| T::decode(node, reading))
+            };
             rows.push(Row { name: name.text.clone(), at: name.at.clone(), value });
         }
         Some(Self(rows))

@@ -6,6 +6,7 @@
 //!
 //! Next: `scalars.rs` for the kinds of values.
 
+use crate::config::cover::shown_name;
 use crate::config::reading::Reading;
 use crate::config::report::{Mistake, Pos};
 use crate::config::tree::{Kind, Name, Node};
@@ -177,7 +178,7 @@ impl<'n> Fields<'n> {
             }
             let place = reading.here();
             let inside = if place.is_empty() { String::new() } else { format!(" in `{place}`") };
-            let key = &name.text;
+            let key = &shown_name(&name.text);
             if let Some((_, help)) = self.later.iter().find(|(later, _)| later == key) {
                 reading.wrong(
                     &name.at,

@@ -106,7 +106,7 @@ impl<'a> Reading<'a> {
             _ => {
                 self.wrong(
                     at,
-                    format!("`${{{reference}}}` is not a reference"),
+                    "a `${...}` in this value is not a reference",
                     "write `${env:NAME}` or `${file:PATH}`, or `$${` for a literal `${`",
                 );
                 None

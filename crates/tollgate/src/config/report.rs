@@ -1,7 +1,7 @@
 //! What is wrong with a configuration file, all of it at once, shown the way rustc shows errors.
 //!
-//! Each mistake says what, where (file, line, column) and how to put it right. Values of secret
-//! keys are covered with `*` before any line of the file is kept, so no report can show one.
+//! Each mistake says what, where (file, line, column) and how to put it right. What may be a
+//! secret is covered with `*` before any line of the file is kept, so no report can show one.
 //!
 //! Next: `cover.rs` for what counts as a secret.
 

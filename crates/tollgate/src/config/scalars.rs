@@ -326,7 +326,7 @@ impl Scalar for SecretText {
     }
 
     fn schema() -> Value {
-        json!({ "type": "string" })
+        json!({ "type": "string", "writeOnly": true })
     }
 }
 

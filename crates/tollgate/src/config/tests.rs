@@ -190,7 +190,7 @@ fn a_named_pipe_is_refused_and_not_waited_for() {
 fn a_secret_in_a_block_is_covered() {
     let source = "upstreams:\n  search:\n    http: { url: \"http://a/mcp\" }\n    credential:\n      header:\n        A: |\n          hunter2\n        B: >-\n          hunter2\n          hunter2\nroutes:\n  /mcp: { upstreams: [search] }\n";
     let root = crate::config::tree::parse(source).unwrap();
-    let covered = crate::config::cover::cover_tree(source, &root);
+    let covered = crate::config::cover::cover_tree(source, &root, &crate::config::schema());
     assert_eq!((covered.contains("hunter2"), covered.len()), (false, source.len()), "{covered}");
 }
 
@@ -249,8 +249,11 @@ fn nearly_yaml() -> impl proptest::strategy::Strategy<Value = String> {
     prop::collection::vec(words, 0..60).prop_map(|words| words.concat())
 }
 
+/// Cases of each property; all of them together take about a second.
+const CASES: u32 = 512;
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_text_makes_the_reader_panic(source in "\\PC{0,200}", bytes in any::<Vec<u8>>()) {
@@ -267,4 +270,32 @@ proptest! {
             assert!(!report.to_string().contains("s3cret"));
         }
     }
+}
+
+/// Secrets in block and flow style, and a mistake of its own.
+const SECRETIVE: &str = "gate: { unknown: 1 }\nsessions:\n  keys:\n    - hunter2hunter2hunter2\n    - \"hunter2\"\nupstreams:\n  a:\n    http: { url: \"http://bob:hunter2@a/mcp\" }\n    credential:\n      header:\n        Authorization: \"Bearer hunter2\"\n        X-Key: hunter2\n        key: hunter2\n  b: { http: { url: \"http://b/\" }, credential: { header: { X-A: hunter2, X-B: \"hunter2\" } } }\nroutes:\n  /a: { upstreams: [a] }\n  /b: { upstreams: [b] }\n";
+
+const SLIPS: [&str; 14] =
+    ["\"", "'", "{", "}", "[", ":", ": ", ",", "\n", "#", "*", "x", " ", "- "];
+
+#[test]
+fn a_slip_of_the_keyboard_shows_no_secret() {
+    let mut shown = Vec::new();
+    for at in 0..=SECRETIVE.len() {
+        for slip in SLIPS {
+            let mut source = SECRETIVE.to_owned();
+            source.insert_str(at, slip);
+            let report = judged(&source).unwrap_err().to_string();
+            if report.contains("hunter2") {
+                let lines: Vec<_> = report.lines().filter(|l| l.contains("hunter2")).collect();
+                shown.push(format!("{slip:?} at {at}: {lines:?}"));
+            }
+        }
+    }
+    assert!(
+        shown.is_empty(),
+        "{} of them, such as\n{}",
+        shown.len(),
+        shown[..shown.len().min(5)].join("\n")
+    );
 }

@@ -6,6 +6,7 @@
 //!
 //! Next: `decode.rs`, which turns the tree into the sections of `raw.rs`.
 
+use crate::config::cover::shown_name;
 use crate::config::report::{Mistake, Pos};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{MessageFormatter, NonFiniteFloatPolicy, Spanned, UserMessageFormatter};
@@ -83,7 +84,7 @@ fn settle(node: &mut Node, source: &str) -> Result<(), Mistake> {
             let mut seen = HashSet::new();
             for (name, value) in entries {
                 if !seen.insert(name.text.clone()) {
-                    let message = format!("key `{}` is there twice", name.text);
+                    let message = format!("key `{}` is there twice", shown_name(&name.text));
                     return Err(Mistake::new(&name.at, message, TWICE));
                 }
                 settle(value, source)?;
@@ -103,7 +104,7 @@ fn mistake(error: &serde_saphyr::Error) -> Mistake {
         Error::DuplicateMappingKey { key, .. } => (
             key.as_ref().map_or_else(
                 || "this key is there twice".into(),
-                |k| format!("key `{k}` is there twice"),
+                |k| format!("key `{}` is there twice", shown_name(k)),
             ),
             TWICE.to_owned(),
         ),

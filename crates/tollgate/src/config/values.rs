@@ -272,7 +272,7 @@ impl Scalar for SealKey {
     }
 
     fn schema() -> Value {
-        json!({ "type": "string" })
+        json!({ "type": "string", "writeOnly": true })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Checks of the routes: paths in one normal form, and upstreams that exist.
 
 use crate::config::collections::Row;
+use crate::config::cover::shown_name;
 use crate::config::decode::{listed, nearest};
 use crate::config::raw::{Root, Route};
 use crate::config::reading::Reading;
@@ -48,7 +49,7 @@ fn path(row: &Row<Route>, reading: &mut Reading<'_>) {
     let path = &row.name;
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-._~".contains(&b);
     let help = if !path.starts_with('/') {
-        format!("write `/{path}`")
+        format!("a path starts with `/`: write `/{}`", shown_name(path))
     } else if path == "/" {
         return;
     } else if path.ends_with('/') {
@@ -63,7 +64,7 @@ fn path(row: &Row<Route>, reading: &mut Reading<'_>) {
     } else {
         return;
     };
-    reading.wrong(&row.at, format!("`{path}` cannot be the path of a route"), help);
+    reading.wrong(&row.at, format!("`{}` cannot be the path of a route", shown_name(path)), help);
 }
 
 fn offered<'r>(
@@ -73,7 +74,7 @@ fn offered<'r>(
     reading: &mut Reading<'_>,
 ) -> Option<&'r str> {
     let list = row.value.as_ref()?.upstreams.given()?;
-    let path = &row.name;
+    let path = shown_name(&row.name);
     for upstream in &list.value.0 {
         let name = upstream.value.value.as_str();
         used.insert(name);

@@ -2,6 +2,7 @@
 
 use crate::config::checking::{Pem, at_most, in_range, pem_file, within};
 use crate::config::collections::{OffOr, Row, Table};
+use crate::config::cover::shown_name;
 use crate::config::decode::{At, Key};
 use crate::config::raw::{
     Credential, Ejection, Health, Http, Root, Upstream, UpstreamTimeoutsRaw, UpstreamTlsRaw,
@@ -70,7 +71,11 @@ fn upstream(row: &Row<Upstream>, reading: &mut Reading<'_>) -> Option<UpstreamSe
         let help = format!(
             "write lower-case letters, digits and `-`, starting with a letter or digit, at most {NAME_MAX} characters"
         );
-        reading.wrong(&row.at, format!("`{name}` cannot be the name of an upstream"), help);
+        reading.wrong(
+            &row.at,
+            format!("`{}` cannot be the name of an upstream", shown_name(name)),
+            help,
+        );
     }
     let raw = row.value.as_ref()?;
     let headers = raw.credential.given().map(|c| credential(&c.value, reading)).unwrap_or_default();
@@ -253,8 +258,9 @@ fn header(
     seen: &mut HashSet<String>,
     reading: &mut Reading<'_>,
 ) -> Option<(String, Secret<String>)> {
-    let typed = &row.name;
-    let Ok(name) = http::HeaderName::from_bytes(typed.as_bytes()) else {
+    let SecretText(value) = row.value.as_ref()?;
+    let typed = &shown_name(&row.name);
+    let Ok(name) = http::HeaderName::from_bytes(row.name.as_bytes()) else {
         reading.wrong(
             &row.at,
             format!("`{typed}` is not the name of a header"),
@@ -276,7 +282,6 @@ fn header(
             "names of headers do not differ by case; keep one",
         );
     }
-    let SecretText(value) = row.value.as_ref()?;
     if value.expose().len() > CREDENTIAL_BYTES_MAX {
         reading.wrong(
             &row.at,
