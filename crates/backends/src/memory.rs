@@ -78,6 +78,14 @@ impl MemorySessions {
 }
 
 impl SessionBook for MemorySessions {
+    fn room(&self, caller: CallerKey, caps: Caps) -> Result<(), Full> {
+        if self.count() >= caps.total {
+            return Err(Full::Total);
+        }
+        let held = self.caller_shard(caller).lock().get(&caller).copied().unwrap_or(0);
+        if held >= caps.per_caller { Err(Full::Caller) } else { Ok(()) }
+    }
+
     fn open(&self, session: Session, caps: Caps) -> Result<Arc<Session>, Full> {
         self.reserve(session.caller, caps)?;
         let session = Arc::new(session);

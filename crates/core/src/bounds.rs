@@ -80,6 +80,10 @@ pub const UPSTREAM_POOL_IDLE_MILLIS: u64 = 4_000;
 pub const UPSTREAM_POOL_IDLE_MAX: usize = 256;
 /// Replies of legacy calls that go on being read after their client vanished, in total.
 pub const ORPHANS_MAX: usize = 1_024;
+/// Upstream sessions being ended at the same time; sixty-four times as many may wait for it.
+pub const FAREWELLS_MAX: usize = 32;
+/// Time for ending one upstream session, in seconds.
+pub const FAREWELL_SECS: u64 = 5;
 /// URIs one session may be subscribed to and have restored (`sessions: recoverable`).
 pub const RESTORED_SUBSCRIPTIONS_MAX: usize = 64;
 /// Longest `initialize` body kept for restoring a session (`sessions: recoverable`).
