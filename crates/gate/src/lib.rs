@@ -1,3 +1,7 @@
 //! The data plane.
 
 pub mod settings;
+
+pub mod listen;
+
+pub mod drain;
