@@ -32,6 +32,7 @@ pub struct Expected {
     acknowledged: bool,
     is_stream_of_session: bool,
     may_answer: bool,
+    is_first_page: bool,
     knowledge: Arc<Knowledge>,
 }
 
@@ -63,6 +64,7 @@ impl Expected {
             acknowledged: post.method != Method::Listen,
             is_stream_of_session: false,
             may_answer: true,
+            is_first_page: post.one().is_some_and(|message| message.fields.cursor.is_none()),
             knowledge,
         }
     }
@@ -81,6 +83,7 @@ impl Expected {
             acknowledged: true,
             is_stream_of_session: true,
             may_answer: resumes,
+            is_first_page: false,
             knowledge,
         }
     }
@@ -224,19 +227,17 @@ impl Expected {
         let Some(result) = glance.result.as_ref().filter(|_| self.era == Era::Modern) else {
             return message;
         };
-        if self.method == Method::ToolsList {
-            self.knowledge.learn_tools(&message);
-        }
-        let Some(missing) = modern::missing_members(self.method, result, &message) else {
-            return self.without_bad_tools(message);
+        let missing = modern::missing_members(self.method, result, &message);
+        // Tools are behind the result's opening brace, so hiding some does not move it.
+        let message = match self.method {
+            Method::ToolsList => {
+                self.knowledge.take_tools(message, result.span, self.is_first_page)
+            }
+            _ => message,
         };
+        let Some(missing) = missing else { return message };
         let at = Span::at(result.span.start as usize + 1);
-        let message = tollgate_mcp::json::splice(&message, &[(at, missing.as_bytes())]);
-        self.without_bad_tools(message)
-    }
-
-    fn without_bad_tools(&self, message: Bytes) -> Bytes {
-        if self.method == Method::ToolsList { self.knowledge.hide_bad_tools(message) } else { message }
+        tollgate_mcp::json::splice(&message, &[(at, missing.as_bytes())])
     }
 
     /// Judges a whole JSON reply to a POST. Such a reply is the answer, or an array of answers.

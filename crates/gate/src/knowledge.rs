@@ -14,7 +14,7 @@ use tollgate_core::clock::Millis;
 use tollgate_core::refusal::Refusal;
 use tollgate_mcp::era::modern;
 use tollgate_mcp::headers::{self, Annotation};
-use tollgate_mcp::json::{self, Message};
+use tollgate_mcp::json::{self, Message, Span};
 
 /// What an upstream's answer to `server/discover` said about its eras.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,47 +87,37 @@ impl Knowledge {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Whether this tool's header annotations are known (perhaps to be none).
-    #[must_use]
-    pub fn knows_tool(&self, name: &str) -> bool {
-        self.tools.load().contains_key(name)
-    }
-
-    /// Learns the header annotations of a `tools/list` reply that passes by.
-    pub fn learn_tools(&self, reply: &[u8]) {
-        let interesting = memchr::memmem::find(reply, b"x-mcp-header").is_some();
-        if !interesting && !self.has_annotations.load(Ordering::Relaxed) {
-            return;
-        }
-        let Ok(listed) = headers::annotations(reply) else { return };
-        let mut tools = Tools::clone(&self.tools.load());
-        for tool in listed {
-            let annotations = tool.outcome.unwrap_or_default();
-            if tools.len() < ANNOTATED_TOOLS_MAX || tools.contains_key(tool.tool.as_str()) {
-                tools.insert(tool.tool.into_boxed_str(), annotations.into());
-            }
-        }
-        self.tools.store(Arc::new(tools));
-        self.has_annotations.store(true, Ordering::Release);
-    }
-
-    /// Takes tools with unusable header annotations out of a `tools/list` reply.
+    /// Learns the header annotations of a `tools/list` reply that passes by, and takes tools with
+    /// unusable ones out of it. What earlier lists said is forgotten with the first page of a new one.
     ///
     /// SPEC: 2026-07-28 streamable-http, Schema Extension: a client over HTTP must drop such tools,
     /// and towards the upstream the gate is that client.
     #[must_use]
-    pub fn hide_bad_tools(&self, reply: Bytes) -> Bytes {
-        if memchr::memmem::find(&reply, b"x-mcp-header").is_none() {
-            return reply;
+    pub fn take_tools(&self, message: Bytes, result: Span, is_first_page: bool) -> Bytes {
+        let is_annotated = memchr::memmem::find(&message, b"x-mcp-header").is_some();
+        if !is_annotated && !self.has_annotations.load(Ordering::Relaxed) {
+            return message;
         }
-        let Ok(listed) = headers::annotations(&reply) else { return reply };
-        let bad: Vec<_> = listed.iter().filter(|tool| tool.outcome.is_err()).collect();
-        for tool in &bad {
-            self.note_dropped();
-            tracing::warn!(tool = %tool.tool, why = ?tool.outcome, "tool hidden: bad x-mcp-header");
+        let Ok(listed) = headers::annotations(&message, result) else { return message };
+        let mut tools =
+            if is_first_page { Tools::new() } else { Tools::clone(&self.tools.load()) };
+        let mut bad = Vec::new();
+        for tool in listed {
+            match tool.outcome {
+                Ok(annotations) if tools.len() < ANNOTATED_TOOLS_MAX => {
+                    tools.insert(tool.tool.into_boxed_str(), annotations.into());
+                }
+                Ok(_) => {}
+                Err(why) => {
+                    self.note_dropped();
+                    tracing::warn!(tool = %tool.tool.escape_debug(), %why, "tool hidden");
+                    bad.push(tool.span);
+                }
+            }
         }
-        let spans: Vec<_> = bad.iter().map(|tool| tool.span).collect();
-        if spans.is_empty() { reply } else { headers::without_elements(&reply, &spans) }
+        self.tools.store(Arc::new(tools));
+        self.has_annotations.store(true, Ordering::Release);
+        if bad.is_empty() { message } else { headers::remove_elements(&message, result, &bad) }
     }
 
     /// Judges `Mcp-Param-*` headers against the arguments they mirror, where the tool is known.

@@ -177,7 +177,7 @@ pub fn write_mirrors(body: &[u8], message: &Message, method: Method, headers: &m
 #[must_use]
 pub const fn status_of(code: i64) -> Option<u16> {
     match code {
-        -32020..=-32022 | -32700 | -32600 => Some(400),
+        -32022..=-32020 | -32700 | -32600 => Some(400),
         -32601 => Some(404),
         _ => None,
     }
