@@ -15,6 +15,7 @@ use tollgate_core::bounds::{BATCH_MAX, ID_BYTES_MAX, JSON_DEPTH_MAX, JSON_ITEMS_
 mod fault;
 mod keys;
 mod message;
+mod protocol;
 mod run;
 mod scan;
 mod splice;
@@ -242,6 +243,7 @@ pub fn judge(body: &[u8], limits: &Limits) -> Result<Body, Fault> {
     }
     let mut scanner = Scanner::new(body, limits);
     let judged = message::body(&mut scanner);
-    scanner.retire();
-    judged
+    let fault = scanner.retire();
+    // INVARIANT: who stops leaves a fault, so the other one is never made.
+    judged.map_err(|_| fault.unwrap_or(Fault::new(FaultKind::Syntax, 0)))
 }

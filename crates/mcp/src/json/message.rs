@@ -4,101 +4,40 @@
 //! wrong in it is noted, and judged when the message is complete. Members of methods that MCP
 //! does not define are free; `arguments` always are, apart from duplicates.
 //!
-//! Next: `json/scan.rs` for the grammar beneath.
+//! Next: `json/protocol.rs` for the names, `json/scan.rs` for the grammar beneath.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::keys::look_alike;
-use super::scan::{Scanner, Token, Value};
-use super::{Body, Fault, FaultKind, Kind, Message, Meta, Params, Span, Text, text};
-
-const ENVELOPE: &[&str] = &["jsonrpc", "id", "method", "params", "result", "error"];
-const PARAMS: &[&str] = &[
-    "name",
-    "arguments",
-    "_meta",
-    "uri",
-    "cursor",
-    "taskId",
-    "requestState",
-    "inputResponses",
-    "protocolVersion",
-    "capabilities",
-    "clientInfo",
-    "level",
-    "notifications",
-    "requestId",
-    "progressToken",
-    "ref",
-    "argument",
-    "context",
-    "task",
-];
-const META: &[&str] = &[
-    "progressToken",
-    "io.modelcontextprotocol/protocolVersion",
-    "io.modelcontextprotocol/clientCapabilities",
-    "io.modelcontextprotocol/clientInfo",
-    "io.modelcontextprotocol/logLevel",
-    "io.modelcontextprotocol/subscriptionId",
-    "io.modelcontextprotocol/related-task",
-    "traceparent",
-    "tracestate",
-    "baggage",
-];
-
-/// The parameters whose JSON type a method defines; `None` for methods that are not MCP's.
-fn defined(method: &str) -> Option<&'static [&'static str]> {
-    Some(match method {
-        "tools/call" | "prompts/get" => &["name", "arguments", "requestState", "inputResponses"],
-        "resources/read" => &["uri", "requestState", "inputResponses"],
-        "resources/subscribe" | "resources/unsubscribe" => &["uri"],
-        "tools/list"
-        | "prompts/list"
-        | "resources/list"
-        | "resources/templates/list"
-        | "tasks/list" => &["cursor"],
-        "tasks/get" | "tasks/result" | "tasks/cancel" | "notifications/tasks/status" => &["taskId"],
-        "tasks/update" => &["taskId", "inputResponses"],
-        "initialize" => &["protocolVersion", "capabilities"],
-        "logging/setLevel" => &["level"],
-        "completion/complete" => &["ref"],
-        "subscriptions/listen" => &["notifications"],
-        "notifications/cancelled" => &["requestId"],
-        "notifications/progress" => &["progressToken"],
-        "server/discover"
-        | "ping"
-        | "notifications/initialized"
-        | "notifications/roots/list_changed" => &[],
-        _ => return None,
-    })
-}
+use super::protocol::{ENVELOPE, META, PARAMS, defined};
+use super::scan::{Scanner, Stop, Token, Value};
+use super::{Body, FaultKind, Kind, Message, Meta, Params, Span, Text, text};
 
 /// Reads the whole body.
-pub(super) fn body(scanner: &mut Scanner<'_>) -> Result<Body, Fault> {
+pub(super) fn body(scanner: &mut Scanner<'_>) -> Result<Body, Stop> {
     match scanner.peek()? {
         b'{' => {
             let message = message(scanner, 1)?;
-            scanner.end().map_err(|fault| Fault { id: message.id, ..fault })?;
+            scanner.end().inspect_err(|_| scanner.blame(message.id))?;
             Ok(Body::One(Box::new(message)))
         }
-        b'[' => batch(scanner).map(Body::Batch).map_err(|fault| Fault { id: None, ..fault }),
+        b'[' => batch(scanner).inspect_err(|_| scanner.blame(None)).map(Body::Batch),
         _ => {
             // The grammar is judged first: not JSON is another answer than not a message.
             scanner.value(1)?;
             scanner.end()?;
-            Err(Fault::new(FaultKind::NotAnObject, 0))
+            scanner.fault_at(FaultKind::NotAnObject, 0)
         }
     }
 }
 
-fn batch(scanner: &mut Scanner<'_>) -> Result<Vec<Message>, Fault> {
+fn batch(scanner: &mut Scanner<'_>) -> Result<Vec<Message>, Stop> {
     scanner.at += 1;
     if scanner.peek()? == b']' {
         scanner.at += 1;
         scanner.end()?;
-        return Err(Fault::new(FaultKind::BatchEmpty, 0));
+        return scanner.fault_at(FaultKind::BatchEmpty, 0);
     }
     let mut messages = Vec::new();
     loop {
@@ -109,7 +48,7 @@ fn batch(scanner: &mut Scanner<'_>) -> Result<Vec<Message>, Fault> {
         if scanner.peek()? != b'{' {
             let start = scanner.at;
             scanner.value(2)?;
-            return Err(Fault::new(FaultKind::NotAnObject, start));
+            return scanner.fault_at(FaultKind::NotAnObject, start);
         }
         messages.push(message(scanner, 2)?);
         match scanner.peek()? {
@@ -124,7 +63,7 @@ fn batch(scanner: &mut Scanner<'_>) -> Result<Vec<Message>, Fault> {
     for message in messages.iter().filter(|message| message.kind == Kind::Request) {
         let Some(id) = message.id else { continue };
         if !ids.insert(id_value(scanner.body, id)) {
-            return Err(Fault::new(FaultKind::BatchDuplicateId, id.start as usize));
+            return scanner.fault_at(FaultKind::BatchDuplicateId, id.start as usize);
         }
     }
     Ok(messages)
@@ -158,7 +97,7 @@ struct Doubts {
     ill_typed: Vec<(&'static str, usize)>,
 }
 
-fn message(scanner: &mut Scanner<'_>, depth: u16) -> Result<Message, Fault> {
+fn message(scanner: &mut Scanner<'_>, depth: u16) -> Result<Message, Stop> {
     let start = scanner.at;
     let mut draft = Draft::default();
     match members(scanner, depth, &mut draft).and_then(|()| complete(scanner, &draft)) {
@@ -171,17 +110,20 @@ fn message(scanner: &mut Scanner<'_>, depth: u16) -> Result<Message, Fault> {
             is_error_response: draft.error.is_some(),
             fields: draft.fields,
         }),
-        Err(fault) => Err(Fault { id: draft.id, ..fault }),
+        Err(stop) => {
+            scanner.blame(draft.id);
+            Err(stop)
+        }
     }
 }
 
-fn members(scanner: &mut Scanner<'_>, depth: u16, draft: &mut Draft) -> Result<(), Fault> {
+fn members(scanner: &mut Scanner<'_>, depth: u16, draft: &mut Draft) -> Result<(), Stop> {
     let body = scanner.body;
     let mut object = scanner.open(depth)?;
     loop {
         let next = scanner.next_key(&mut object);
-        if next.is_err_and(|fault| fault.kind == FaultKind::DuplicateKey) {
-            // Two ids are no id: whose answer would it be?
+        if next.is_err() {
+            // The second of two ids may be here, and two ids are no id: whose answer would it be?
             draft.id = None;
         }
         let Some(key) = next? else { return Ok(()) };
@@ -197,14 +139,13 @@ fn members(scanner: &mut Scanner<'_>, depth: u16, draft: &mut Draft) -> Result<(
             }
             b"method" => {
                 let value = scanner.value(depth + 1)?;
-                let fault = Fault::new(FaultKind::Method, value.span.start as usize);
-                draft.method = Some(text_of(value).ok_or(fault)?);
+                draft.method = Some(expect(scanner, value, text_of(value), FaultKind::Method)?);
             }
             b"params" => {
                 let start = scanner.at;
                 if scanner.peek()? != b'{' {
                     scanner.value(depth + 1)?;
-                    return Err(Fault::new(FaultKind::Params, start));
+                    return scanner.fault_at(FaultKind::Params, start);
                 }
                 params(scanner, depth + 1, draft)?;
                 draft.params = Some(Span::new(start, scanner.at));
@@ -214,7 +155,7 @@ fn members(scanner: &mut Scanner<'_>, depth: u16, draft: &mut Draft) -> Result<(
             other => {
                 if let Some(wanted) = look_alike(other, ENVELOPE) {
                     let at = key.span.start as usize;
-                    return Err(Fault::new(FaultKind::LookAlike(wanted), at));
+                    return scanner.fault_at(FaultKind::LookAlike(wanted), at);
                 }
                 scanner.value(depth + 1)?;
             }
@@ -222,7 +163,7 @@ fn members(scanner: &mut Scanner<'_>, depth: u16, draft: &mut Draft) -> Result<(
     }
 }
 
-fn params(scanner: &mut Scanner<'_>, depth: u16, draft: &mut Draft) -> Result<(), Fault> {
+fn params(scanner: &mut Scanner<'_>, depth: u16, draft: &mut Draft) -> Result<(), Stop> {
     let body = scanner.body;
     let mut object = scanner.open(depth)?;
     while let Some(key) = scanner.next_key(&mut object)? {
@@ -264,13 +205,13 @@ fn params(scanner: &mut Scanner<'_>, depth: u16, draft: &mut Draft) -> Result<()
 }
 
 /// Reads `_meta`. `null` is as good as absent: some clients write every optional member.
-fn meta(scanner: &mut Scanner<'_>, depth: u16) -> Result<Option<Meta>, Fault> {
+fn meta(scanner: &mut Scanner<'_>, depth: u16) -> Result<Option<Meta>, Stop> {
     let body = scanner.body;
     let start = scanner.at;
     if scanner.peek()? != b'{' {
         let value = scanner.value(depth)?;
-        let fault = Fault::new(FaultKind::ParamType("_meta"), start);
-        return if value.token == Token::Null { Ok(None) } else { Err(fault) };
+        let absent = (value.token == Token::Null).then_some(None);
+        return expect(scanner, value, absent, FaultKind::ParamType("_meta"));
     }
     let mut meta = Meta {
         span: Span::at(start),
@@ -287,22 +228,23 @@ fn meta(scanner: &mut Scanner<'_>, depth: u16) -> Result<Option<Meta>, Fault> {
         let Some(&known) = META.iter().find(|known| known.as_bytes() == name.as_ref()) else {
             if let Some(wanted) = look_alike(&name, META) {
                 let at = key.span.start as usize;
-                return Err(Fault::new(FaultKind::LookAlike(wanted), at));
+                return scanner.fault_at(FaultKind::LookAlike(wanted), at);
             }
             scanner.value(depth + 1)?;
             continue;
         };
         let value = scanner.value(depth + 1)?;
-        let fault = Fault::new(FaultKind::MetaType(known), value.span.start as usize);
+        let kind = FaultKind::MetaType(known);
+        let (text, object, id) = (text_of(value), object_of(value), id_of(body, value));
         match known.strip_prefix("io.modelcontextprotocol/").unwrap_or(known) {
-            "progressToken" => meta.progress_token = Some(id_of(body, value).ok_or(fault)?),
-            "protocolVersion" => meta.protocol_version = Some(text_of(value).ok_or(fault)?),
+            "progressToken" => meta.progress_token = Some(expect(scanner, value, id, kind)?),
+            "protocolVersion" => meta.protocol_version = Some(expect(scanner, value, text, kind)?),
             "clientCapabilities" => {
-                meta.client_capabilities = Some(object_of(value).ok_or(fault)?);
+                meta.client_capabilities = Some(expect(scanner, value, object, kind)?);
             }
-            "clientInfo" => meta.client_info = Some(object_of(value).ok_or(fault)?),
-            "logLevel" => meta.log_level = Some(text_of(value).ok_or(fault)?),
-            "subscriptionId" => meta.subscription_id = Some(id_of(body, value).ok_or(fault)?),
+            "clientInfo" => meta.client_info = Some(expect(scanner, value, object, kind)?),
+            "logLevel" => meta.log_level = Some(expect(scanner, value, text, kind)?),
+            "subscriptionId" => meta.subscription_id = Some(expect(scanner, value, id, kind)?),
             _ => {}
         }
     }
@@ -311,8 +253,9 @@ fn meta(scanner: &mut Scanner<'_>, depth: u16) -> Result<Option<Meta>, Fault> {
 }
 
 /// Judges what can only be judged when all members are known.
-fn complete(scanner: &Scanner<'_>, draft: &Draft) -> Result<Kind, Fault> {
-    let fault = |kind| Err(Fault::new(kind, scanner.at.saturating_sub(1)));
+fn complete(scanner: &mut Scanner<'_>, draft: &Draft) -> Result<Kind, Stop> {
+    let last = scanner.at.saturating_sub(1);
+    let mut fault = |kind| scanner.fault_at(kind, last);
     if !draft.is_version_2 {
         return fault(FaultKind::Version);
     }
@@ -332,10 +275,10 @@ fn complete(scanner: &Scanner<'_>, draft: &Draft) -> Result<Kind, Fault> {
         return Ok(kind);
     };
     if let Some((name, at)) = draft.doubt.look_alike {
-        return Err(Fault::new(FaultKind::LookAlike(name), at));
+        return scanner.fault_at(FaultKind::LookAlike(name), at);
     }
     match draft.doubt.ill_typed.iter().find(|(name, _)| defined.contains(name)) {
-        Some(&(name, at)) => Err(Fault::new(FaultKind::ParamType(name), at)),
+        Some(&(name, at)) => scanner.fault_at(FaultKind::ParamType(name), at),
         None => Ok(kind),
     }
 }
@@ -369,13 +312,24 @@ impl Doubts {
     }
 }
 
-fn id(scanner: &Scanner<'_>, value: Value) -> Result<Span, Fault> {
-    let fault = |kind| Fault::new(kind, value.span.start as usize);
-    let id = id_of(scanner.body, value).ok_or(fault(FaultKind::Id))?;
-    if id.len() > scanner.limits.id_bytes_max {
-        return Err(fault(FaultKind::IdTooLong));
+fn id(scanner: &mut Scanner<'_>, value: Value) -> Result<Span, Stop> {
+    let id = id_of(scanner.body, value);
+    let id = expect(scanner, value, id, FaultKind::Id)?;
+    let short = (id.len() <= scanner.limits.id_bytes_max).then_some(id);
+    expect(scanner, value, short, FaultKind::IdTooLong)
+}
+
+/// What was read of the value, or the fault that it is something else.
+fn expect<T>(
+    scanner: &mut Scanner<'_>,
+    value: Value,
+    read: Option<T>,
+    kind: FaultKind,
+) -> Result<T, Stop> {
+    match read {
+        Some(read) => Ok(read),
+        None => scanner.fault_at(kind, value.span.start as usize),
     }
-    Ok(id)
 }
 
 /// A string or an integer in its one spelling; `-0`, which parsers disagree about, is neither.

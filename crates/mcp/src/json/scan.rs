@@ -9,6 +9,7 @@
 use super::keys::Keys;
 use super::run::plain_run;
 use super::text::hex4;
+use super::walk::skip_space;
 use super::{Fault, FaultKind, Limits, Span, Text};
 
 /// What kind of value stands at a span.
@@ -44,10 +45,16 @@ pub(super) enum Frame {
     Object(usize),
 }
 
+/// The judgement ends: the scanner holds the fault. An error without content keeps the results
+/// of the innermost functions in registers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stop;
+
 pub(super) struct Scanner<'a> {
     pub(super) body: &'a [u8],
     pub(super) at: usize,
     pub(super) limits: &'a Limits,
+    fault: Option<Fault>,
     items_left: u32,
     keys: Keys<'a>,
     frames: Vec<Frame>,
@@ -56,21 +63,38 @@ pub(super) struct Scanner<'a> {
 impl<'a> Scanner<'a> {
     pub(super) fn new(body: &'a [u8], limits: &'a Limits) -> Self {
         let (keys, frames) = super::keys::borrow_scratch(body);
-        Self { body, at: 0, limits, items_left: limits.items_max, keys, frames }
+        Self { body, at: 0, limits, fault: None, items_left: limits.items_max, keys, frames }
     }
 
-    /// Gives the scratch memory back for the next body on this thread.
-    pub(super) fn retire(self) {
+    /// Gives the scratch memory back for the next body on this thread, and the fault if the
+    /// judgement stopped.
+    pub(super) fn retire(self) -> Option<Fault> {
         super::keys::return_scratch(self.keys, self.frames);
+        self.fault
     }
 
-    pub(super) fn fault<T>(&self, kind: FaultKind) -> Result<T, Fault> {
-        Err(Fault::new(kind, self.at))
+    /// Stops with a fault at the cursor.
+    pub(super) fn fault<T>(&mut self, kind: FaultKind) -> Result<T, Stop> {
+        self.fault_at(kind, self.at)
+    }
+
+    /// Stops with a fault elsewhere.
+    #[cold]
+    pub(super) fn fault_at<T>(&mut self, kind: FaultKind, at: usize) -> Result<T, Stop> {
+        self.fault = Some(Fault::new(kind, at));
+        Err(Stop)
+    }
+
+    /// Names the request that the fault belongs to.
+    pub(super) fn blame(&mut self, id: Option<Span>) {
+        if let Some(fault) = &mut self.fault {
+            fault.id = id;
+        }
     }
 
     /// The next byte that is not white space, without taking it.
     #[inline]
-    pub(super) fn peek(&mut self) -> Result<u8, Fault> {
+    pub(super) fn peek(&mut self) -> Result<u8, Stop> {
         loop {
             match self.body.get(self.at) {
                 Some(&byte) if byte > b' ' => return Ok(byte),
@@ -82,14 +106,12 @@ impl<'a> Scanner<'a> {
     }
 
     /// Refuses anything but white space up to the end.
-    pub(super) fn end(&mut self) -> Result<(), Fault> {
-        match self.peek() {
-            Err(Fault { kind: FaultKind::Truncated, .. }) => Ok(()),
-            _ => self.fault(FaultKind::Trailing),
-        }
+    pub(super) fn end(&mut self) -> Result<(), Stop> {
+        self.at = skip_space(self.body, self.at);
+        if self.at < self.body.len() { self.fault(FaultKind::Trailing) } else { Ok(()) }
     }
 
-    pub(super) fn count(&mut self) -> Result<(), Fault> {
+    pub(super) fn count(&mut self) -> Result<(), Stop> {
         match self.items_left.checked_sub(1) {
             Some(left) => self.items_left = left,
             None => return self.fault(FaultKind::TooManyItems),
@@ -98,7 +120,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Enters the object that starts here; `depth` is its own level.
-    pub(super) fn open(&mut self, depth: u16) -> Result<Members, Fault> {
+    pub(super) fn open(&mut self, depth: u16) -> Result<Members, Stop> {
         if depth > self.limits.depth_max {
             return self.fault(FaultKind::TooDeep);
         }
@@ -108,7 +130,7 @@ impl<'a> Scanner<'a> {
 
     /// The next key of an entered object, leaving the cursor at its value; `None` behind the
     /// closing brace. The caller takes the value before it asks again.
-    pub(super) fn next_key(&mut self, members: &mut Members) -> Result<Option<Text>, Fault> {
+    pub(super) fn next_key(&mut self, members: &mut Members) -> Result<Option<Text>, Stop> {
         match self.peek()? {
             b'}' => {
                 self.at += 1;
@@ -128,14 +150,14 @@ impl<'a> Scanner<'a> {
 
     /// A key, its colon, and the white space before the value.
     #[inline]
-    fn key(&mut self, mark: usize) -> Result<Text, Fault> {
+    fn key(&mut self, mark: usize) -> Result<Text, Stop> {
         if self.peek()? != b'"' {
             return self.fault(FaultKind::Syntax);
         }
         let start = self.at;
         let key = self.string()?;
         if !self.keys.add(mark, key) {
-            return Err(Fault::new(FaultKind::DuplicateKey, start));
+            return self.fault_at(FaultKind::DuplicateKey, start);
         }
         self.count()?;
         if self.peek()? != b':' {
@@ -147,7 +169,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Walks over the value that starts at or after the cursor; `depth` is its level if it nests.
-    pub(super) fn value(&mut self, depth: u16) -> Result<Value, Fault> {
+    pub(super) fn value(&mut self, depth: u16) -> Result<Value, Stop> {
         let first = self.peek()?;
         let start = self.at;
         let token = match first {
@@ -161,7 +183,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Walks over a container and everything in it.
-    fn nest(&mut self, depth: u16) -> Result<(), Fault> {
+    fn nest(&mut self, depth: u16) -> Result<(), Stop> {
         let base = self.frames.len();
         let room = usize::from(self.limits.depth_max.saturating_sub(depth)) + 1;
         loop {
@@ -205,7 +227,7 @@ impl<'a> Scanner<'a> {
     /// Behind a value or an empty container's bracket: closes what closes here, and says whether
     /// the outermost container is closed. Otherwise the cursor is at the next value.
     #[inline]
-    fn leave(&mut self, base: usize) -> Result<bool, Fault> {
+    fn leave(&mut self, base: usize) -> Result<bool, Stop> {
         while self.frames.len() > base {
             let byte = self.peek()?;
             match (self.frames.last(), byte) {
@@ -229,7 +251,7 @@ impl<'a> Scanner<'a> {
         Ok(true)
     }
 
-    fn scalar(&mut self, first: u8) -> Result<Token, Fault> {
+    fn scalar(&mut self, first: u8) -> Result<Token, Stop> {
         match first {
             b'"' => {
                 let text = self.string()?;
@@ -243,7 +265,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn literal(&mut self, word: &[u8], token: Token) -> Result<Token, Fault> {
+    fn literal(&mut self, word: &[u8], token: Token) -> Result<Token, Stop> {
         if !self.body[self.at..].starts_with(word) {
             return self.fault(FaultKind::Syntax);
         }
@@ -251,7 +273,7 @@ impl<'a> Scanner<'a> {
         Ok(token)
     }
 
-    fn number(&mut self) -> Result<Token, Fault> {
+    fn number(&mut self) -> Result<Token, Stop> {
         let mut token = Token::Integer;
         if self.byte() == b'-' {
             self.at += 1;
@@ -282,7 +304,7 @@ impl<'a> Scanner<'a> {
         self.body.get(self.at).copied().unwrap_or(0)
     }
 
-    fn digits(&mut self) -> Result<(), Fault> {
+    fn digits(&mut self) -> Result<(), Stop> {
         if !self.byte().is_ascii_digit() {
             let at_end = self.at >= self.body.len();
             return self.fault(if at_end { FaultKind::Truncated } else { FaultKind::Syntax });
@@ -295,7 +317,7 @@ impl<'a> Scanner<'a> {
 
     /// The string whose opening quote is here.
     #[inline]
-    pub(super) fn string(&mut self) -> Result<Text, Fault> {
+    pub(super) fn string(&mut self) -> Result<Text, Stop> {
         let start = self.at;
         let mut escaped = false;
         self.at += 1;
@@ -317,7 +339,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// The escape whose backslash is here.
-    fn escape(&mut self) -> Result<(), Fault> {
+    fn escape(&mut self) -> Result<(), Stop> {
         match self.body.get(self.at + 1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
                 self.at += 2;
