@@ -1,3 +1,5 @@
 //! The data plane.
 
 pub mod settings;
+
+pub mod upstream;
