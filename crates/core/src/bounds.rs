@@ -105,6 +105,20 @@ pub const UPSTREAM_TOTAL_SECS: u64 = 15 * 60;
 pub const UPSTREAM_POOL_IDLE_MILLIS: u64 = 4_000;
 /// Idle pooled connections kept per endpoint.
 pub const UPSTREAM_POOL_IDLE_MAX: usize = 256;
+/// Longest read buffer of an upstream connection; it starts at 8 KiB and grows with full reads. Large
+/// replies then take few system calls, and an idle connection holds no more than this.
+pub const UPSTREAM_BUFFER_BYTES_MAX: usize = 64 * KIB;
+/// Addresses taken from one resolution of a host name.
+pub const UPSTREAM_ADDRESSES_MAX: usize = 64;
+/// A host name is not resolved again sooner than this many milliseconds, however often connecting
+/// fails.
+pub const UPSTREAM_RESOLVE_GAP_MILLIS: u64 = 1_000;
+/// One resolution of a host name takes at most this many seconds.
+pub const UPSTREAM_RESOLVE_SECS: u64 = 10;
+/// Endpoints kept per upstream whose address has left DNS while sessions may still live on them.
+pub const UPSTREAM_RETIRED_MAX: usize = 64;
+/// An endpoint that cannot be used is probed at least this often, in milliseconds.
+pub const UPSTREAM_PROBE_AGAIN_MILLIS: u64 = 1_000;
 /// Replies of legacy calls that go on being read after their client vanished, in total.
 pub const ORPHANS_MAX: usize = 1_024;
 /// Upstream sessions being ended at the same time; sixty-four times as many may wait for it.
@@ -123,3 +137,4 @@ const _: () = assert!(REPLY_BYTES_MAX >= REQUEST_BYTES_MAX);
 const _: () = assert!(SESSIONS_MAX >= SESSIONS_PER_CALLER_MAX);
 const _: () = assert!(UPSTREAM_TOTAL_SECS >= UPSTREAM_FIRST_BYTE_SECS);
 const _: () = assert!(UPSTREAM_POOL_IDLE_MILLIS < 5_000);
+const _: () = assert!(UPSTREAM_BUFFER_BYTES_MAX >= HEAD_BYTES_MAX);

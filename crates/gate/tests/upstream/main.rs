@@ -1,0 +1,15 @@
+//! The gate towards upstreams, over real sockets on loopback.
+//!
+//! `stage.rs` plays upstreams byte by byte; each file tests one promise of `tollgate_gate::upstream`.
+
+mod stage;
+
+mod calls;
+
+mod failures;
+
+mod standing;
+
+mod reload;
+
+mod secure;

@@ -1,0 +1,1 @@
+//! TLS towards upstreams: own CAs, names, client certificates, and no way around any of them.
