@@ -137,10 +137,16 @@ where
             drive(Pin::new(&mut connection), |connection| connection.graceful_shutdown(), rules)
                 .await;
         note(&end);
+        // Boxed, since these are rare and every connection would reserve their memory.
         match end {
-            End::Closed(_) => connection.into_parts().io.into_inner().linger().await,
+            End::Closed(_) => {
+                let wire = connection.into_parts().io.into_inner();
+                if wire.is_mid_request() {
+                    Box::pin(wire.linger()).await;
+                }
+            }
             End::Missed(Missed::Head) => {
-                connection.into_parts().io.into_inner().refuse_slow_head().await;
+                Box::pin(connection.into_parts().io.into_inner().refuse_slow_head()).await;
             }
             End::Missed(_) | End::Forced => {}
         }

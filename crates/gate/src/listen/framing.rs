@@ -200,3 +200,76 @@ fn chunk_size(line: &[u8]) -> Result<u64, Violation> {
             .ok_or(Violation::Chunk)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Framing, Phase};
+    use proptest::prelude::*;
+
+    /// Follows pieces; the index in the whole of the first byte that must not pass, or the phase.
+    fn follow(pieces: &[&[u8]]) -> Result<Phase, usize> {
+        let mut framing = Framing::new();
+        let mut start = 0;
+        for piece in pieces {
+            framing.follow(piece).map_err(|broken| start + broken.at)?;
+            start += piece.len();
+        }
+        Ok(framing.phase())
+    }
+
+    const PIECES: [&str; 18] = [
+        "POST / HTTP/1.1\r\n",
+        "GET / HTTP/1.0\r\n",
+        "Host: a\r\n",
+        "Content-Length: 3\r\n",
+        "Transfer-Encoding: chunked\r\n",
+        "X: y\r\n",
+        "\r\n",
+        "\n",
+        "\r",
+        "abc",
+        "3\r\nabc\r\n",
+        "0\r\n",
+        "a;b=c\r\n",
+        "\0",
+        " ",
+        ":",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
+    ];
+
+    proptest! {
+        #[test]
+        fn segmentation_changes_nothing(
+            picks in prop::collection::vec(0..PIECES.len(), 1..12),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let bytes = picks.iter().map(|pick| PIECES[*pick]).collect::<String>().into_bytes();
+            let whole = follow(&[&bytes]);
+            let cut = cut.index(bytes.len());
+            prop_assert_eq!(follow(&[&bytes[..cut], &bytes[cut..]]), whole);
+            prop_assert_eq!(follow(&bytes.chunks(1).collect::<Vec<_>>()), whole);
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let whole = follow(&[&bytes]);
+            prop_assert_eq!(follow(&bytes.chunks(3).collect::<Vec<_>>()), whole);
+        }
+    }
+
+    #[test]
+    fn an_ordinary_head_is_not_copied() {
+        let mut framing = Framing::new();
+        framing.follow(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").expect("a good head");
+        assert_eq!(framing.cut.capacity(), 0);
+    }
+
+    #[test]
+    fn a_line_without_end_is_bounded() {
+        let mut framing = Framing::new();
+        framing.follow(b"GET / HTTP/1.1\r\nX: ").expect("a good start");
+        let broken = (0..100).find_map(|_| framing.follow(&[b'x'; 1024]).err());
+        assert!(broken.is_some() && framing.cut.len() <= tollgate_core::bounds::HEAD_BYTES_MAX);
+    }
+}

@@ -77,7 +77,7 @@ impl<S> Wire<S> {
     }
 
     /// Whether the client may still be sending something that hyper will not read.
-    fn is_mid_request(&self) -> bool {
+    pub(super) fn is_mid_request(&self) -> bool {
         let is_idle = matches!(&self.inbound, Inbound::Followed(f) if f.phase() == Phase::Idle);
         !self.has_ended && !is_idle
     }
@@ -149,9 +149,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// Closing with unread bytes in the kernel makes it reset the connection, and a reset may
     /// overtake the reply.
     pub(super) async fn linger(mut self) {
-        if !self.is_mid_request() {
-            return;
-        }
         let reading_over = async {
             // An error means that the client is gone: nothing to wait for.
             if self.stream.shutdown().await.is_err() {
