@@ -51,6 +51,8 @@ enum State {
 #[derive(Debug)]
 pub(super) struct Framing {
     state: State,
+    /// Messages begun so far, wrapping: tells a wait for this one from a wait for the next.
+    begun: u32,
     /// Bytes of the current head, chunk line or trailer section so far.
     seen: usize,
     /// Start of a line whose end has not arrived. Bounded by the bound of its section.
@@ -59,7 +61,7 @@ pub(super) struct Framing {
 
 impl Framing {
     pub(super) const fn new() -> Self {
-        Self { state: State::Idle, seen: 0, cut: Vec::new() }
+        Self { state: State::Idle, begun: 0, seen: 0, cut: Vec::new() }
     }
 
     pub(super) const fn phase(&self) -> Phase {
@@ -68,6 +70,11 @@ impl Framing {
             State::Head(_) => Phase::Head,
             _ => Phase::Body,
         }
+    }
+
+    /// Which message this is, of those that may be told apart.
+    pub(super) const fn begun(&self) -> u32 {
+        self.begun
     }
 
     /// Follows the next bytes. After an error the machine must not be asked again.
@@ -84,6 +91,7 @@ impl Framing {
                         return broken(at, Phase::Head, Violation::RequestLine);
                     }
                     self.state = State::Head(Head::default());
+                    self.begun = self.begun.wrapping_add(1);
                     self.seen = 0;
                 }
                 State::Length(left) => {

@@ -34,8 +34,8 @@ pub(super) struct Wire<S> {
     opening_read: usize,
     /// Bytes came since the last time a read had to wait.
     has_moved: bool,
-    /// A wait inside a message was noted and its end must be noted too.
-    was_waiting: bool,
+    /// The message inside which a wait was noted; its end must be noted too.
+    waited_in: Option<u32>,
     has_ended: bool,
 }
 
@@ -71,7 +71,7 @@ impl<S> Wire<S> {
             opening,
             opening_read: 0,
             has_moved: false,
-            was_waiting: false,
+            waited_in: None,
             has_ended: false,
         }
     }
@@ -114,25 +114,24 @@ impl<S> Wire<S> {
                 self.pulse.body_waits(self.has_moved);
             }
         }
-        self.was_waiting = true;
+        self.waited_in = Some(framing.begun());
         self.has_moved = false;
     }
 
     /// Notes that bytes came.
     fn note_read(&mut self) {
         self.has_moved = true;
-        if self.was_waiting {
-            match &self.inbound {
-                Inbound::Followed(framing) if framing.phase() == Phase::Head => {}
-                Inbound::Followed(framing) if framing.phase() == Phase::Body => {
-                    self.pulse.head_arrived();
-                }
-                _ => {
-                    self.pulse.message_arrived();
-                    self.was_waiting = false;
-                }
-            }
+        let Some(waited_in) = self.waited_in else { return };
+        match &self.inbound {
+            Inbound::Followed(framing) if framing.begun() == waited_in => match framing.phase() {
+                Phase::Head => return,
+                Phase::Body => return self.pulse.head_arrived(),
+                Phase::Idle => {}
+            },
+            _ => {}
         }
+        self.pulse.message_arrived();
+        self.waited_in = None;
     }
 }
 
