@@ -104,26 +104,28 @@ async fn an_idle_connection_is_closed() {
 
 #[tokio::test]
 async fn a_connection_in_use_is_not_idle() {
-    let gate = Gate::open(Limits { keepalive: SHORT, ..limits() });
+    let keepalive = SHORT * 4;
+    let gate = Gate::open(Limits { keepalive, ..limits() });
     let mut stream = gate.connect().await;
     let start = Instant::now();
-    while start.elapsed() < SHORT * 3 {
+    while start.elapsed() < keepalive * 2 {
         stream.write_all(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("sent");
         read_until(&mut stream, "served").await;
-        tokio::time::sleep(SHORT / 6).await;
+        tokio::time::sleep(keepalive / 12).await;
     }
 }
 
 #[tokio::test]
 async fn a_reply_in_progress_is_not_idle_nor_slow() {
+    let short = SHORT * 4;
     let short =
-        Limits { keepalive: SHORT, head: SHORT, body: SHORT, body_pause: SHORT, ..limits() };
+        Limits { keepalive: short, head: short, body: short, body_pause: short, ..limits() };
     let gate = Gate::open(short);
     let mut stream = gate.connect().await;
     // The next head is already on its way: its time starts when the reply has ended.
     let both = b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\n";
     stream.write_all(both).await.expect("sent");
-    tokio::time::sleep(SHORT * 3).await;
+    tokio::time::sleep(SHORT * 6).await;
     gate.recorder.release.notify_one();
     read_until(&mut stream, "slow").await;
     stream.write_all(b"Host: a\r\n\r\n").await.expect("sent");
@@ -132,14 +134,15 @@ async fn a_reply_in_progress_is_not_idle_nor_slow() {
 
 #[tokio::test]
 async fn waiting_for_one_body_is_over_when_the_next_head_begins() {
-    let gate =
-        Gate::open(Limits { body: SHORT, body_pause: SHORT, write_stall: SHORT, ..limits() });
+    let short = SHORT * 2;
+    let limits = Limits { body: short, body_pause: short, write_stall: short, ..limits() };
+    let gate = Gate::open(limits);
     let mut stream = gate.connect().await;
     let start = b"POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na";
     stream.write_all(start).await.expect("sent");
     tokio::time::sleep(SHORT / 3).await;
     stream.write_all(b"bGET /b HTTP/1.1\r\n").await.expect("sent");
-    tokio::time::sleep(SHORT * 3).await;
+    tokio::time::sleep(short * 3).await;
     gate.recorder.release.notify_one();
     read_until(&mut stream, "slow").await;
     stream.write_all(b"Host: a\r\n\r\n").await.expect("sent");
