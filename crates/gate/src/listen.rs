@@ -186,6 +186,14 @@ where
     tasks.wait().await;
 }
 
+/// Whether a request body failed since the client took too long; else it was malformed, or the
+/// client is gone.
+#[must_use]
+pub fn is_too_slow(error: &hyper::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut)
+}
+
 /// Starts the task of one connection.
 fn begin<S, F, B>(
     connection: Connection<S>,
@@ -264,5 +272,66 @@ impl Complaints {
             self.last = Some(now);
             tracing::warn!("{what}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Connection, Control, Peer, bind};
+    use crate::drain::Drain;
+    use crate::settings::Limits;
+    use bytes::Bytes;
+    use http::{Request, Response};
+    use http_body_util::Full;
+    use hyper::body::Incoming;
+    use rustls::server::ResolvesServerCertUsingSni;
+    use std::sync::Arc;
+    use std::time::Duration;
+    use tokio_util::task::TaskTracker;
+
+    async fn ok(_: Request<Incoming>, _: Arc<Peer>) -> Response<Full<Bytes>> {
+        Response::new(Full::default())
+    }
+
+    fn connection() -> Connection<impl Fn(Request<Incoming>, Arc<Peer>) -> Answer + Clone> {
+        let span = Duration::from_secs(1);
+        let limits = Limits {
+            request_bytes_max: 1,
+            reply_bytes_max: 1,
+            json_depth_max: 1,
+            connections_max: 1,
+            streams_per_caller_max: 1,
+            head: span,
+            body: span,
+            body_pause: span,
+            handshake: span,
+            keepalive: span,
+            write_stall: span,
+            stream_keepalive: span,
+        };
+        let control = Arc::new(Control::new(limits.clone(), None, Drain::new()));
+        let answer = |request, peer| -> Answer { Box::pin(ok(request, peer)) };
+        Connection { control, limits: Arc::new(limits), tasks: TaskTracker::new(), service: answer }
+    }
+
+    type Answer = futures_util::future::BoxFuture<'static, Response<Full<Bytes>>>;
+
+    // Every open stream holds one of these; hyper's buffers come on top.
+    #[tokio::test]
+    async fn the_task_of_a_connection_is_small() {
+        let listener = bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
+        let address = listener.local_addr().expect("a bound address");
+        let open = || tokio::net::TcpStream::connect(address);
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(ResolvesServerCertUsingSni::new()));
+        let clear = connection().clear(open().await.expect("a socket"), address);
+        let secure =
+            connection().secure(open().await.expect("a socket"), address, Arc::new(config));
+        let sizes = (size_of_val(&clear), size_of_val(&secure));
+        assert!(sizes.0 <= 2048 && sizes.1 <= 3072, "{sizes:?}");
     }
 }

@@ -51,6 +51,8 @@ enum State {
 #[derive(Debug)]
 pub(super) struct Framing {
     state: State,
+    /// Messages begun so far, wrapping: tells a wait for this one from a wait for the next.
+    begun: u32,
     /// Bytes of the current head, chunk line or trailer section so far.
     seen: usize,
     /// Start of a line whose end has not arrived. Bounded by the bound of its section.
@@ -59,7 +61,7 @@ pub(super) struct Framing {
 
 impl Framing {
     pub(super) const fn new() -> Self {
-        Self { state: State::Idle, seen: 0, cut: Vec::new() }
+        Self { state: State::Idle, begun: 0, seen: 0, cut: Vec::new() }
     }
 
     pub(super) const fn phase(&self) -> Phase {
@@ -68,6 +70,11 @@ impl Framing {
             State::Head(_) => Phase::Head,
             _ => Phase::Body,
         }
+    }
+
+    /// Which message this is, of those that may be told apart.
+    pub(super) const fn begun(&self) -> u32 {
+        self.begun
     }
 
     /// Follows the next bytes. After an error the machine must not be asked again.
@@ -84,6 +91,7 @@ impl Framing {
                         return broken(at, Phase::Head, Violation::RequestLine);
                     }
                     self.state = State::Head(Head::default());
+                    self.begun = self.begun.wrapping_add(1);
                     self.seen = 0;
                 }
                 State::Length(left) => {
@@ -199,4 +207,77 @@ fn chunk_size(line: &[u8]) -> Result<u64, Violation> {
             .map(|digit| sum * 16 + u64::from(digit))
             .ok_or(Violation::Chunk)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Framing, Phase};
+    use proptest::prelude::*;
+
+    /// Follows pieces; the index in the whole of the first byte that must not pass, or the phase.
+    fn follow(pieces: &[&[u8]]) -> Result<Phase, usize> {
+        let mut framing = Framing::new();
+        let mut start = 0;
+        for piece in pieces {
+            framing.follow(piece).map_err(|broken| start + broken.at)?;
+            start += piece.len();
+        }
+        Ok(framing.phase())
+    }
+
+    const PIECES: [&str; 18] = [
+        "POST / HTTP/1.1\r\n",
+        "GET / HTTP/1.0\r\n",
+        "Host: a\r\n",
+        "Content-Length: 3\r\n",
+        "Transfer-Encoding: chunked\r\n",
+        "X: y\r\n",
+        "\r\n",
+        "\n",
+        "\r",
+        "abc",
+        "3\r\nabc\r\n",
+        "0\r\n",
+        "a;b=c\r\n",
+        "\0",
+        " ",
+        ":",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
+    ];
+
+    proptest! {
+        #[test]
+        fn segmentation_changes_nothing(
+            picks in prop::collection::vec(0..PIECES.len(), 1..12),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let bytes = picks.iter().map(|pick| PIECES[*pick]).collect::<String>().into_bytes();
+            let whole = follow(&[&bytes]);
+            let cut = cut.index(bytes.len());
+            prop_assert_eq!(follow(&[&bytes[..cut], &bytes[cut..]]), whole);
+            prop_assert_eq!(follow(&bytes.chunks(1).collect::<Vec<_>>()), whole);
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let whole = follow(&[&bytes]);
+            prop_assert_eq!(follow(&bytes.chunks(3).collect::<Vec<_>>()), whole);
+        }
+    }
+
+    #[test]
+    fn an_ordinary_head_is_not_copied() {
+        let mut framing = Framing::new();
+        framing.follow(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").expect("a good head");
+        assert_eq!(framing.cut.capacity(), 0);
+    }
+
+    #[test]
+    fn a_line_without_end_is_bounded() {
+        let mut framing = Framing::new();
+        framing.follow(b"GET / HTTP/1.1\r\nX: ").expect("a good start");
+        let broken = (0..100).find_map(|_| framing.follow(&[b'x'; 1024]).err());
+        assert!(broken.is_some() && framing.cut.len() <= tollgate_core::bounds::HEAD_BYTES_MAX);
+    }
 }

@@ -77,7 +77,8 @@ impl Head {
                 }
             }
             14 if name.eq_ignore_ascii_case(b"content-length") => {
-                if self.length.replace(length(value)?).is_some() {
+                let earlier = self.length.replace(length(value)?);
+                if earlier.is_some() {
                     return Err(Violation::Length);
                 }
             }

@@ -4,6 +4,10 @@
 //! it holds a timer. An ordinary request costs a few relaxed atomic operations and one look at the
 //! clock. No lock, no timer, no I/O.
 //!
+//! LIMIT: a service that stops reading a body for `body_pause` is taken for a client that stopped
+//! sending. Ours reads bodies to their end or drops them. Bodies of HTTP/2 requests have no deadline
+//! here, since hyper hides their frames: whoever reads them must bound that wait.
+//!
 //! Times are milliseconds since the connection began, plus one: zero means "not waiting".
 //!
 //! Next: `drive.rs`, which turns this into deadlines.

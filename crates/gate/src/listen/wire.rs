@@ -34,8 +34,8 @@ pub(super) struct Wire<S> {
     opening_read: usize,
     /// Bytes came since the last time a read had to wait.
     has_moved: bool,
-    /// A wait inside a message was noted and its end must be noted too.
-    was_waiting: bool,
+    /// The message inside which a wait was noted; its end must be noted too.
+    waited_in: Option<u32>,
     has_ended: bool,
 }
 
@@ -71,13 +71,13 @@ impl<S> Wire<S> {
             opening,
             opening_read: 0,
             has_moved: false,
-            was_waiting: false,
+            waited_in: None,
             has_ended: false,
         }
     }
 
     /// Whether the client may still be sending something that hyper will not read.
-    fn is_mid_request(&self) -> bool {
+    pub(super) fn is_mid_request(&self) -> bool {
         let is_idle = matches!(&self.inbound, Inbound::Followed(f) if f.phase() == Phase::Idle);
         !self.has_ended && !is_idle
     }
@@ -114,25 +114,24 @@ impl<S> Wire<S> {
                 self.pulse.body_waits(self.has_moved);
             }
         }
-        self.was_waiting = true;
+        self.waited_in = Some(framing.begun());
         self.has_moved = false;
     }
 
     /// Notes that bytes came.
     fn note_read(&mut self) {
         self.has_moved = true;
-        if self.was_waiting {
-            match &self.inbound {
-                Inbound::Followed(framing) if framing.phase() == Phase::Head => {}
-                Inbound::Followed(framing) if framing.phase() == Phase::Body => {
-                    self.pulse.head_arrived();
-                }
-                _ => {
-                    self.pulse.message_arrived();
-                    self.was_waiting = false;
-                }
-            }
+        let Some(waited_in) = self.waited_in else { return };
+        match &self.inbound {
+            Inbound::Followed(framing) if framing.begun() == waited_in => match framing.phase() {
+                Phase::Head => return,
+                Phase::Body => return self.pulse.head_arrived(),
+                Phase::Idle => {}
+            },
+            _ => {}
         }
+        self.pulse.message_arrived();
+        self.waited_in = None;
     }
 }
 
@@ -149,9 +148,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// Closing with unread bytes in the kernel makes it reset the connection, and a reset may
     /// overtake the reply.
     pub(super) async fn linger(mut self) {
-        if !self.is_mid_request() {
-            return;
-        }
         let reading_over = async {
             // An error means that the client is gone: nothing to wait for.
             if self.stream.shutdown().await.is_err() {

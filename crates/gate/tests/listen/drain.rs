@@ -42,7 +42,6 @@ async fn force_aborts_what_is_left() {
     read_until(&mut stream, "\r\n\r\n").await;
 
     gate.control.drain.begin();
-    crate::house::until(|| gate.control.drain.is_begun()).await;
     assert_eq!(gate.control.counters.open(), 2);
     gate.control.drain.force();
     assert_eq!(within(read_to_close(&mut slow)).await, "");

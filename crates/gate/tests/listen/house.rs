@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tollgate_gate::drain::Drain;
 use tollgate_gate::listen::tls::TlsKeeper;
-use tollgate_gate::listen::{Control, Peer, bind, serve};
+use tollgate_gate::listen::{Control, Peer, bind, is_too_slow, serve};
 use tollgate_gate::settings::Limits;
 
 /// Longest wait for anything in these tests.
@@ -131,8 +131,13 @@ async fn answer(
 ) -> Response<UnsyncBoxBody<Bytes, Infallible>> {
     let line = format!("{} {}", request.method(), request.uri());
     let path = request.uri().path().to_owned();
-    let Ok(body) = request.into_body().collect().await else {
-        return reply(StatusCode::BAD_REQUEST, "body refused");
+    if path == "/refuse" {
+        return reply(StatusCode::PAYLOAD_TOO_LARGE, "refused");
+    }
+    let body = match request.into_body().collect().await {
+        Ok(body) => body,
+        Err(error) if is_too_slow(&error) => return reply(StatusCode::REQUEST_TIMEOUT, "slow"),
+        Err(_) => return reply(StatusCode::BAD_REQUEST, "malformed"),
     };
     let body = String::from_utf8_lossy(&body.to_bytes()).into_owned();
     recorder.seen.lock().push(Seen { line, body });

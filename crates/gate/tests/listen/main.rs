@@ -2,6 +2,8 @@
 //!
 //! What counts is what the recorder saw, not the status alone. Harness in `house.rs`.
 
+#![expect(clippy::expect_used, reason = "a scene that cannot be set fails its test")]
+
 mod drain;
 mod framing;
 mod house;
