@@ -92,6 +92,44 @@ pub const STREAM_KEEPALIVE_SECS: u64 = 15;
 /// In-flight calls get this many seconds to finish after SIGTERM.
 pub const DRAIN_SECS: u64 = 30;
 
+/// Longest configuration file, in bytes. A thousand upstreams fit four times.
+pub const CONFIG_BYTES_MAX: usize = MIB;
+/// Deepest nesting of the configuration; its own keys need 7 levels.
+pub const CONFIG_DEPTH_MAX: usize = 32;
+/// Most values in the configuration file.
+pub const CONFIG_NODES_MAX: usize = 200_000;
+/// Most mistakes reported at once; a person corrects fewer before looking again.
+pub const CONFIG_MISTAKES_MAX: usize = 100;
+/// Longest file the configuration refers to, in bytes: system CA bundles have some 300 KiB.
+pub const CONFIG_REFERENCE_BYTES_MAX: usize = MIB;
+/// Most files the configuration may refer to, each of which is watched.
+pub const CONFIG_REFERENCES_MAX: usize = 4_096;
+/// Most upstreams, and most routes.
+pub const UPSTREAMS_MAX: usize = 1_000;
+/// Most endpoints of one upstream: each is checked and has a pool of its own.
+pub const ENDPOINTS_MAX: usize = 256;
+/// Most headers of an upstream's credential.
+pub const CREDENTIAL_HEADERS_MAX: usize = 16;
+/// Longest header value of an upstream's credential, in bytes: what common servers take in a line.
+pub const CREDENTIAL_BYTES_MAX: usize = 8 * KIB;
+/// Most keys that unseal session ids: each is tried in turn on every request.
+pub const SEAL_KEYS_MAX: usize = 8;
+
+/// Each endpoint is asked for its health every so many seconds.
+pub const HEALTH_EVERY_SECS: u64 = 5;
+/// An endpoint must answer a health check within this many seconds.
+pub const HEALTH_TIMEOUT_SECS: u64 = 2;
+/// Failed checks in a row that make an endpoint unhealthy: one may be a lost packet.
+pub const UNHEALTHY_AFTER: usize = 2;
+/// Good checks in a row that make an endpoint healthy again.
+pub const HEALTHY_AFTER: usize = 1;
+/// Failed calls in a row after which an endpoint is left out.
+pub const EJECTION_FAILURES: usize = 5;
+/// An ejected endpoint is left out for this many seconds.
+pub const EJECTION_SECS: u64 = 30;
+/// Host names of endpoints are resolved again every so many seconds.
+pub const RESOLVE_EVERY_SECS: u64 = 10;
+
 /// Connecting to an endpoint, TLS included, in seconds.
 pub const UPSTREAM_CONNECT_SECS: u64 = 5;
 /// From the request being sent to the first byte of the reply, in seconds.
