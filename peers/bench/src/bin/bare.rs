@@ -21,6 +21,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::LocalOptions;
 
 /// Forwards every request to one upstream.
 #[derive(Debug, Parser)]
@@ -57,7 +58,7 @@ impl Pool {
 
     fn take_idle(&self) -> Option<Sender> {
         let mut idle = self.idle.borrow_mut();
-        idle.retain(|sender| !sender.is_closed());
+        // The last one given back is warm; one that still ends its reply is left for later.
         let at = idle.iter().rposition(Sender::is_ready)?;
         Some(idle.swap_remove(at))
     }
@@ -93,7 +94,9 @@ impl Body for Reply {
 
 impl Drop for Reply {
     fn drop(&mut self) {
-        if let Some(sender) = self.sender.take() {
+        if let Some(sender) = self.sender.take()
+            && !sender.is_closed()
+        {
             self.pool.idle.borrow_mut().push(sender);
         }
     }
@@ -143,6 +146,6 @@ async fn accept(flags: Flags) -> anyhow::Result<()> {
 fn main() -> anyhow::Result<()> {
     let flags = Flags::parse();
     follow_input();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    tokio::task::LocalSet::new().block_on(&runtime, accept(flags))
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build_local(LocalOptions::default())?.block_on(accept(flags))
 }

@@ -6,14 +6,19 @@
 //! Next: `bench_peers::rounds`.
 
 use bench_peers::connection::Door;
+use bench_peers::held;
 use bench_peers::leash::wait_for_end_of_input;
 use bench_peers::rounds::{self, Plan};
 use bench_peers::tools::{Era, tool};
-use bench_peers::{connection::LoadError, held};
 use clap::{Parser, Subcommand};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::runtime::LocalOptions;
+use tokio::time::timeout;
+
+/// Longest time that opening what is held may take.
+const OPENING: Duration = Duration::from_secs(120);
 
 /// Calls tools and checks every reply.
 #[derive(Debug, Parser)]
@@ -77,8 +82,8 @@ enum Load {
 
 fn main() -> anyhow::Result<()> {
     let flags = Flags::parse();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    tokio::task::LocalSet::new().block_on(&runtime, carry_out(flags))
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build_local(LocalOptions::default())?.block_on(carry_out(flags))
 }
 
 async fn carry_out(flags: Flags) -> anyhow::Result<()> {
@@ -92,19 +97,18 @@ async fn carry_out(flags: Flags) -> anyhow::Result<()> {
             say(&serde_json::to_string(&rounds::run(plan).await?)?)
         }
         Load::Sessions { count } => {
-            held::sessions(&door, count).await?;
+            timeout(OPENING, held::sessions(&door, count)).await??;
             say("{}")
         }
         Load::Streams { count } => hold(&door, count).await,
         Load::FirstByte { count } => {
-            say(&serde_json::to_string(&held::first_byte(&door, count).await?)?)
+            say(&serde_json::to_string(&timeout(OPENING, held::first_byte(&door, count)).await??)?)
         }
     }
 }
 
 async fn hold(door: &Door, count: usize) -> anyhow::Result<()> {
-    let open: Result<_, LoadError> = held::streams(door, count).await;
-    let open = open?;
+    let open = timeout(OPENING, held::streams(door, count)).await??;
     say("ready")?;
     wait_for_end_of_input();
     drop(open);

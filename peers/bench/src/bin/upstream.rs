@@ -19,6 +19,7 @@ use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::LocalOptions;
 
 /// Serves MCP at any path.
 #[derive(Debug, Parser)]
@@ -304,6 +305,6 @@ async fn accept(flags: Flags) -> anyhow::Result<()> {
 fn main() -> anyhow::Result<()> {
     let flags = Flags::parse();
     follow_input();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    tokio::task::LocalSet::new().block_on(&runtime, accept(flags))
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build_local(LocalOptions::default())?.block_on(accept(flags))
 }
