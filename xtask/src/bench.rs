@@ -60,7 +60,7 @@ struct Flags {
     #[arg(long)]
     profile: bool,
     /// Run all that is measured in the realtime class (root): on a machine that does other work too.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "profile")]
     realtime: bool,
     /// Idle sessions opened to measure their memory.
     #[arg(long, default_value_t = 10_000)]

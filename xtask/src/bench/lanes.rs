@@ -5,7 +5,8 @@
 //! Next: `load.rs` and `holding.rs`.
 
 use crate::bench::processes::{
-    Placement, Running, can_be_realtime, can_pin, command, files_max, free_address,
+    Placement, Running, can_be_realtime, can_pin, command, files_max, folder, free_address,
+    remove_folder,
 };
 use anyhow::Context;
 use std::fs;
@@ -118,7 +119,7 @@ impl Stage {
                 Some(target(&root).join(profile).join("tollgate"))
             }
         };
-        let folder = std::env::temp_dir().join(format!("tollgate-bench-{}", std::process::id()));
+        let folder = folder();
         fs::create_dir_all(&folder)?;
         let is_pinned = can_pin(PROXY_CORE) && can_pin(LOAD_CORE);
         let is_realtime = wanted.is_realtime;
@@ -253,8 +254,7 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        // What is left in the folder for temporary files harms nobody.
-        let _ = fs::remove_dir_all(&self.folder);
+        remove_folder();
     }
 }
 

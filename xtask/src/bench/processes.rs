@@ -9,8 +9,9 @@ use anyhow::Context;
 use std::ffi::OsStr;
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 static STARTED: Mutex<Vec<u32>> = Mutex::new(Vec::new());
@@ -45,6 +46,9 @@ pub(crate) struct Placement {
 pub(crate) fn command(program: impl AsRef<OsStr>, placement: Placement) -> Command {
     let mut command = Command::new("sh");
     command.env("FILES", FILES_WANTED.to_string()).args(["-c", RAISE, "sh"]);
+    if can_follow() {
+        command.args(["setpriv", "--pdeathsig", "TERM"]);
+    }
     if placement.is_realtime {
         command.args(["chrt", "-f", REALTIME_PRIORITY]);
     }
@@ -65,16 +69,24 @@ pub(crate) fn files_max() -> u32 {
 
 /// Whether `taskset` can pin a program to `core`.
 pub(crate) fn can_pin(core: u32) -> bool {
-    let mut probe = Command::new("taskset");
-    probe.args(["-c", &core.to_string(), "true"]).stdout(Stdio::null()).stderr(Stdio::null());
+    succeeds("taskset", &["-c", &core.to_string(), "true"])
+}
+
+/// Whether `setpriv` can end a program with this process, even if this one is killed.
+fn can_follow() -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| succeeds("setpriv", &["--pdeathsig", "TERM", "true"]))
+}
+
+fn succeeds(program: &str, args: &[&str]) -> bool {
+    let mut probe = Command::new(program);
+    probe.args(args).stdout(Stdio::null()).stderr(Stdio::null());
     probe.status().is_ok_and(|status| status.success())
 }
 
 /// Whether `chrt` can give programs the realtime class.
 pub(crate) fn can_be_realtime() -> bool {
-    let mut probe = Command::new("chrt");
-    probe.args(["-f", REALTIME_PRIORITY, "true"]).stdout(Stdio::null()).stderr(Stdio::null());
-    probe.status().is_ok_and(|status| status.success())
+    succeeds("chrt", &["-f", REALTIME_PRIORITY, "true"])
 }
 
 impl Running {
@@ -168,10 +180,22 @@ pub(crate) fn end_all_on_signal() -> anyhow::Result<()> {
             for pid in lock().iter() {
                 signal(*pid, "TERM");
             }
+            remove_folder();
             std::process::exit(130);
         });
     });
     Ok(())
+}
+
+/// The folder for generated files.
+pub(crate) fn folder() -> PathBuf {
+    std::env::temp_dir().join(format!("tollgate-bench-{}", std::process::id()))
+}
+
+/// Removes the folder for generated files.
+pub(crate) fn remove_folder() {
+    // What is left in the folder for temporary files harms nobody.
+    let _ = std::fs::remove_dir_all(folder());
 }
 
 /// An address on loopback that is free now.
