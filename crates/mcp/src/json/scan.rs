@@ -155,7 +155,8 @@ impl<'a> Scanner<'a> {
             return self.fault(FaultKind::Syntax);
         }
         let start = self.at;
-        let key = self.string()?;
+        let escaped = self.string()?;
+        let key = Text { span: Span::new(start, self.at), escaped };
         if !self.keys.add(mark, key) {
             return self.fault_at(FaultKind::DuplicateKey, start);
         }
@@ -169,17 +170,21 @@ impl<'a> Scanner<'a> {
     }
 
     /// Walks over the value that starts at or after the cursor; `depth` is its level if it nests.
+    #[inline(always)]
     pub(super) fn value(&mut self, depth: u16) -> Result<Value, Stop> {
-        let first = self.peek()?;
+        // Inlined, and `walk` returns one byte: larger results would go through memory.
+        self.peek()?;
         let start = self.at;
-        let token = match first {
-            b'{' | b'[' => {
-                self.nest(depth)?;
-                if first == b'{' { Token::Object } else { Token::Array }
-            }
-            _ => self.scalar(first)?,
-        };
+        let token = self.walk(depth)?;
         Ok(Value { token, span: Span::new(start, self.at) })
+    }
+
+    fn walk(&mut self, depth: u16) -> Result<Token, Stop> {
+        match self.peek()? {
+            b'{' => self.nest(depth).map(|()| Token::Object),
+            b'[' => self.nest(depth).map(|()| Token::Array),
+            first => self.scalar(first),
+        }
     }
 
     /// Walks over a container and everything in it.
@@ -254,8 +259,8 @@ impl<'a> Scanner<'a> {
     fn scalar(&mut self, first: u8) -> Result<Token, Stop> {
         match first {
             b'"' => {
-                let text = self.string()?;
-                Ok(if text.escaped { Token::Escaped } else { Token::Plain })
+                let escaped = self.string()?;
+                Ok(if escaped { Token::Escaped } else { Token::Plain })
             }
             b'-' | b'0'..=b'9' => self.number(),
             b't' => self.literal(b"true", Token::Bool),
@@ -315,10 +320,8 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// The string whose opening quote is here.
-    #[inline]
-    pub(super) fn string(&mut self) -> Result<Text, Stop> {
-        let start = self.at;
+    /// Takes the string whose opening quote is here; whether it holds escapes.
+    fn string(&mut self) -> Result<bool, Stop> {
         let mut escaped = false;
         self.at += 1;
         loop {
@@ -326,7 +329,7 @@ impl<'a> Scanner<'a> {
             match self.body.get(self.at) {
                 Some(b'"') => {
                     self.at += 1;
-                    return Ok(Text { span: Span::new(start, self.at), escaped });
+                    return Ok(escaped);
                 }
                 Some(b'\\') => {
                     escaped = true;
