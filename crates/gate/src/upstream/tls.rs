@@ -167,7 +167,8 @@ fn fault(error: &io::Error) -> Option<String> {
     let tls = rustls_error(error)?;
     let remedy = match tls {
         rustls::Error::InvalidCertificate(wrong) => match wrong {
-            CertificateError::UnknownIssuer => {
+            // A bad signature: a CA of the same name, but with another key, as after a rotation.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
                 "name the CA that signed the upstream's certificate in `tls.ca`"
             }
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {

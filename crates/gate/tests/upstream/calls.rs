@@ -170,7 +170,7 @@ async fn dropping_an_unfinished_body_closes_its_connection() {
 
 #[tokio::test]
 async fn frames_that_arrived_together_are_yielded_without_a_pause() {
-    let events: String = (0..40).map(|n| format!("12\r\ndata: event {n:>3}\n\n\r\n")).collect();
+    let events: String = (0..40).map(|n| format!("11\r\ndata: event {n:>3}\n\n\r\n")).collect();
     let head =
         "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
     let stage = Stage::answering(format!("{head}{events}")).await;
