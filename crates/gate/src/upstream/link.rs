@@ -6,7 +6,7 @@
 //!
 //! Next: `exchange.rs` says what is awaited and what its failure means; `pool.rs` keeps idle ones.
 
-use crate::upstream::exchange::{Cause, Phase};
+use crate::upstream::fault::{Cause, Phase};
 use crate::upstream::relay::Relay;
 use crate::upstream::wire::Wire;
 use bytes::Bytes;

@@ -7,7 +7,7 @@
 //! Next: `wire.rs`, which shakes hands on a fresh TCP connection.
 
 use crate::settings::UpstreamTls;
-use crate::upstream::exchange::Cause;
+use crate::upstream::fault::Cause;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
