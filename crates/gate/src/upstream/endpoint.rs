@@ -5,7 +5,8 @@
 //!
 //! Next: `exchange.rs`; `health.rs` for the standing.
 
-use crate::upstream::exchange::{Cause, Deadlines, Exchange, SendError};
+use crate::upstream::exchange::{Deadlines, Exchange};
+use crate::upstream::fault::{Cause, Phase, SendError};
 use crate::upstream::health::{Rules, Standing};
 use crate::upstream::link::Link;
 use crate::upstream::pool::Pool;
@@ -282,13 +283,13 @@ impl InFlight {
     pub(crate) fn failed(&self, error: &SendError) {
         match error {
             // A person may have taken too long, or a tool: no sign of a broken endpoint.
-            SendError::Timeout(_phase @ (super::Phase::Pause | super::Phase::Total)) => {
+            SendError::Timeout(Phase::Pause | Phase::Total) => {
                 self.endpoint.core.failures.fetch_add(1, Ordering::Relaxed);
             }
             SendError::NotSent(_)
             | SendError::Lost(_)
             | SendError::Invalid(_)
-            | SendError::Timeout(super::Phase::FirstByte) => self.count_failure(error),
+            | SendError::Timeout(Phase::FirstByte) => self.count_failure(error),
         }
     }
 

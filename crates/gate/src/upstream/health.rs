@@ -201,9 +201,10 @@ impl Standing {
                 let bad = bump(&self.probes_bad, &self.probes_good);
                 let out = !unhealthy && bad >= rules.health.unhealthy_after;
                 if out {
+                    // The span matters only if a reload turns the checks off.
                     self.turn(
                         UNHEALTHY,
-                        u64::MAX,
+                        self.millis(Instant::now()).saturating_add(rules.span_ms()),
                         &format_args!("{bad} health checks failed in a row: {why}"),
                     );
                 }

@@ -6,7 +6,7 @@
 //!
 //! Next: `exchange.rs` says what is awaited and what its failure means; `pool.rs` keeps idle ones.
 
-use crate::upstream::exchange::{Cause, Phase};
+use crate::upstream::fault::{Cause, Phase};
 use crate::upstream::relay::Relay;
 use crate::upstream::wire::Wire;
 use bytes::Bytes;
@@ -193,6 +193,7 @@ fn rings(alarm: &mut Option<Pin<Box<Sleep>>>, cx: &mut Context<'_>, at: Instant)
     let sleep = match alarm {
         // Armed for an earlier moment, and our waker is registered: it will ring, and we come back.
         Some(sleep) if !sleep.is_elapsed() && sleep.deadline() <= at => return false,
+        Some(sleep) if sleep.is_elapsed() && sleep.deadline() >= at => return true,
         Some(sleep) => {
             sleep.as_mut().reset(at);
             sleep

@@ -46,6 +46,10 @@ impl Seed {
         }
     }
 
+    fn owns(&self, endpoint: &Endpoint) -> bool {
+        self.id(endpoint.address()) == *endpoint.id()
+    }
+
     /// Asks the system's resolver.
     async fn resolve(&self) -> Result<Vec<SocketAddr>, String> {
         let host = self.url.host_str().unwrap_or_default();
@@ -77,14 +81,9 @@ impl Table {
         self.active.iter().chain(&self.retired).find(|endpoint| endpoint.id() == id)
     }
 
-    /// The endpoints of `url`, retired or not.
-    pub(crate) fn of<'a>(&'a self, url: &'a Url) -> impl Iterator<Item = &'a Arc<Endpoint>> {
-        self.active.iter().filter(move |endpoint| {
-            endpoint.id().as_str().strip_prefix(url.as_str()).is_some_and(|rest| {
-                rest.is_empty()
-                    || rest.strip_prefix('@').is_some_and(|ip| ip.parse::<IpAddr>().is_ok())
-            })
-        })
+    /// The active endpoints that came from `seed`, under these settings or older ones.
+    fn of<'a>(&'a self, seed: &'a Seed) -> impl Iterator<Item = &'a Arc<Endpoint>> {
+        self.active.iter().filter(|endpoint| seed.owns(endpoint))
     }
 
     /// The table after new answers; `answers` has one for each seed.
@@ -98,8 +97,7 @@ impl Table {
             let addresses = match answer {
                 Ok(addresses) => addresses,
                 Err(why) => {
-                    let last_good: Vec<_> =
-                        self.of(&seed.url).map(|known| known.address()).collect();
+                    let last_good: Vec<_> = self.of(seed).map(|known| known.address()).collect();
                     if last_good.is_empty() {
                         table.unresolved.push((EndpointId::from(seed.url.as_str()), why));
                     }
@@ -113,7 +111,7 @@ impl Table {
                 }
             }
         }
-        table.retired = self.retire(&table.active);
+        table.retired = self.retire(&table.active, seeds);
         table
     }
 
@@ -129,14 +127,20 @@ impl Table {
         Endpoint::new(id, address, Arc::clone(&seed.wiring), core)
     }
 
-    fn retire(&self, active: &[Arc<Endpoint>]) -> Vec<Arc<Endpoint>> {
+    /// Those that are not active any more, but whose URL is still configured. What the operator
+    /// removed gets no more traffic.
+    fn retire(&self, active: &[Arc<Endpoint>], seeds: &[Seed]) -> Vec<Arc<Endpoint>> {
         let idle = Duration::from_secs(SESSION_IDLE_SECS);
         let gone = |endpoint: &&Arc<Endpoint>| {
             !active.iter().any(|stays| stays.id() == endpoint.id())
                 && (endpoint.in_flight() > 0 || endpoint.unused_for() < idle)
         };
-        let mut retired: Vec<_> =
-            self.retired.iter().chain(&self.active).filter(gone).cloned().collect();
+        let kept = |endpoint: &Arc<Endpoint>| {
+            let seed = seeds.iter().find(|seed| seed.owns(endpoint))?;
+            Some(self.endpoint(seed, endpoint.id().clone(), endpoint.address()))
+        };
+        let known = self.retired.iter().chain(&self.active);
+        let mut retired: Vec<_> = known.filter(gone).filter_map(kept).collect();
         let surplus = retired.len().saturating_sub(UPSTREAM_RETIRED_MAX);
         retired.drain(..surplus);
         retired
@@ -171,5 +175,81 @@ pub(crate) async fn watch(upstream: Weak<Upstream>, every: Duration, trouble: Ar
             // An address did not answer: perhaps the name has moved. The sleep is forgotten.
             () = trouble.names.notified() => tokio::time::sleep_until(begun + gap).await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Seed, Table};
+    use crate::settings::{EjectionSettings, HealthSettings, Probe};
+    use crate::upstream::endpoint::{Trouble, Wiring};
+    use crate::upstream::health::Rules;
+    use http::{HeaderValue, Uri};
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    fn seed() -> Seed {
+        let health = HealthSettings {
+            probe: Probe::Connect,
+            every: Duration::ZERO,
+            timeout: Duration::ZERO,
+            unhealthy_after: 1,
+            healthy_after: 1,
+        };
+        let wiring = Wiring {
+            upstream: "u".into(),
+            target: Uri::from_static("/mcp"),
+            host: HeaderValue::from_static("name"),
+            headers: Vec::new(),
+            tls: None,
+            connect: Duration::ZERO,
+            rules: Rules { health, ejection: EjectionSettings { after: 0, span: Duration::ZERO } },
+            trouble: Arc::new(Trouble::default()),
+        };
+        Seed { url: "http://name/mcp".parse().unwrap(), port: 80, wiring: Arc::new(wiring) }
+    }
+
+    fn after(table: &Table, answer: Result<&[&str], &str>) -> Table {
+        let parse = |ip: &&str| SocketAddr::new(ip.parse().unwrap(), 80);
+        let answer = answer.map(|ips| ips.iter().map(parse).collect()).map_err(str::to_owned);
+        table.next(&[seed()], vec![answer])
+    }
+
+    fn shown(table: &Table) -> (Vec<&str>, Vec<&str>, usize) {
+        let active = table.active.iter().map(|endpoint| endpoint.id().as_str()).collect();
+        let retired = table.retired.iter().map(|endpoint| endpoint.id().as_str()).collect();
+        (active, retired, table.unresolved.len())
+    }
+
+    const ONE: &str = "http://name/mcp@10.0.0.1";
+    const TWO: &str = "http://name/mcp@10.0.0.2";
+
+    #[test]
+    fn name_without_answer_is_unresolved_and_the_last_good_answer_stays() {
+        let none = after(&Table::default(), Err("NXDOMAIN"));
+        assert_eq!(shown(&none), (vec![], vec![], 1));
+        let some = after(&none, Ok(&["10.0.0.1", "10.0.0.2", "10.0.0.1"]));
+        assert_eq!(shown(&some), (vec![ONE, TWO], vec![], 0));
+        assert_eq!(shown(&after(&some, Err("SERVFAIL"))), (vec![ONE, TWO], vec![], 0));
+    }
+
+    #[test]
+    fn address_that_left_is_retired_and_returns_with_its_state() {
+        let first = after(&Table::default(), Ok(&["10.0.0.1", "10.0.0.2"]));
+        let second = after(&first, Ok(&["10.0.0.2"]));
+        assert_eq!(shown(&second), (vec![TWO], vec![ONE], 0));
+        let third = after(&second, Ok(&["10.0.0.1"]));
+        assert_eq!(shown(&third), (vec![ONE], vec![TWO], 0));
+        assert!(Arc::ptr_eq(third.active[0].core(), first.active[0].core()));
+    }
+
+    #[test]
+    fn retired_endpoints_are_bounded() {
+        let mut table = Table::default();
+        for n in 0..100 {
+            table = after(&table, Ok(&[&format!("10.0.1.{n}")]));
+        }
+        assert_eq!(table.retired.len(), super::UPSTREAM_RETIRED_MAX);
     }
 }

@@ -7,7 +7,7 @@
 //! Next: `wire.rs`, which shakes hands on a fresh TCP connection.
 
 use crate::settings::UpstreamTls;
-use crate::upstream::exchange::Cause;
+use crate::upstream::fault::Cause;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
@@ -167,7 +167,8 @@ fn fault(error: &io::Error) -> Option<String> {
     let tls = rustls_error(error)?;
     let remedy = match tls {
         rustls::Error::InvalidCertificate(wrong) => match wrong {
-            CertificateError::UnknownIssuer => {
+            // A bad signature: a CA of the same name, but with another key, as after a rotation.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
                 "name the CA that signed the upstream's certificate in `tls.ca`"
             }
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {

@@ -5,7 +5,7 @@
 //!
 //! Next: `link.rs` speaks HTTP over it; `tls.rs` makes the TLS side.
 
-use crate::upstream::exchange::Cause;
+use crate::upstream::fault::Cause;
 use crate::upstream::relay::Relay;
 use crate::upstream::tls::Dial;
 use std::io::{self, IoSlice};

@@ -170,7 +170,7 @@ async fn dropping_an_unfinished_body_closes_its_connection() {
 
 #[tokio::test]
 async fn frames_that_arrived_together_are_yielded_without_a_pause() {
-    let events: String = (0..40).map(|n| format!("12\r\ndata: event {n:>3}\n\n\r\n")).collect();
+    let events: String = (0..40).map(|n| format!("11\r\ndata: event {n:>3}\n\n\r\n")).collect();
     let head =
         "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
     let stage = Stage::answering(format!("{head}{events}")).await;
@@ -193,12 +193,12 @@ async fn silent_event_stream_outlives_the_deadline_of_its_head() {
     let stage = Stage::play(|mut scene| async move {
         scene.request().await;
         scene.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        tokio::time::sleep(Duration::from_millis(900)).await;
         scene.write(b"4\r\nlate\r\n0\r\n\r\n").await;
         scene.request().await;
     })
     .await;
-    let deadlines = Deadlines { first_byte: Duration::from_millis(100), pause: None, total: None };
+    let deadlines = Deadlines { first_byte: Duration::from_millis(500), pause: None, total: None };
     let reply = only(&stage).send(post("ping"), deadlines).await.unwrap();
     assert_eq!(text(reply).await.unwrap(), "late");
 }
@@ -246,4 +246,32 @@ async fn many_concurrent_calls_get_their_own_replies() {
     }
     assert!(stage.accepts() <= 50, "{}", stage.accepts());
     assert_eq!(endpoint.in_flight(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dribbled_bodies_arrive_whole_on_several_threads() {
+    let stage = Stage::play(|mut scene| async move {
+        while scene.request().await.is_some() {
+            scene.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
+            for piece in ["1\r", "\na\r\n", "2\r\nb", "c\r\n1\r\nd\r\n", "0\r\n", "\r\n"] {
+                tokio::task::yield_now().await;
+                scene.write(piece.as_bytes()).await;
+            }
+        }
+    })
+    .await;
+    let endpoint = only(&stage);
+    let mut callers = tokio::task::JoinSet::new();
+    for _ in 0..40 {
+        let endpoint = endpoint.clone();
+        callers.spawn(async move {
+            for _ in 0..50 {
+                assert_eq!(call(&endpoint, "ping").await.unwrap(), "abcd");
+            }
+        });
+    }
+    while let Some(done) = callers.join_next().await {
+        done.unwrap();
+    }
+    assert!(stage.accepts() <= 40, "{}", stage.accepts());
 }

@@ -90,7 +90,7 @@ async fn refusing_endpoint_returns_after_its_health_checks_succeed() {
 #[tokio::test]
 async fn without_health_checks_a_refusing_endpoint_is_tried_again_after_the_span() {
     let mut settings = settings(&[format!("http://{}/mcp", closed_port().await)]);
-    settings.ejection.span = Duration::from_millis(50);
+    settings.ejection.span = Duration::from_millis(500);
     let upstream = build(settings);
     send(&upstream.pick().unwrap(), "ping").await.unwrap_err();
     assert!(upstream.pick().is_none());
@@ -129,7 +129,7 @@ async fn endpoint_that_fails_calls_is_ejected_for_a_span_and_returns_by_one_good
     let stage = moody().await;
     let mut settings = settings(&[stage.url()]);
     settings.ejection.after = 2;
-    settings.ejection.span = Duration::from_millis(80);
+    settings.ejection.span = Duration::from_millis(500);
     let upstream = build(settings);
     let endpoint = upstream.pick().unwrap();
     for say in ["fail", "fine", "fail"] {
@@ -151,7 +151,7 @@ async fn endpoint_that_fails_its_trial_stays_out() {
     let stage = moody().await;
     let mut settings = settings(&[stage.url()]);
     settings.ejection.after = 1;
-    settings.ejection.span = Duration::from_millis(300);
+    settings.ejection.span = Duration::from_millis(700);
     let upstream = build(settings);
     let endpoint = upstream.pick().unwrap();
     call(&endpoint, "fail").await.unwrap();
