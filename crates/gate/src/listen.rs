@@ -293,9 +293,9 @@ mod tests {
         Response::new(Full::default())
     }
 
-    fn connection() -> Connection<impl Fn(Request<Incoming>, Arc<Peer>) -> Answer + Clone> {
+    pub(super) fn limits() -> Limits {
         let span = Duration::from_secs(1);
-        let limits = Limits {
+        Limits {
             request_bytes_max: 1,
             reply_bytes_max: 1,
             json_depth_max: 1,
@@ -308,7 +308,11 @@ mod tests {
             keepalive: span,
             write_stall: span,
             stream_keepalive: span,
-        };
+        }
+    }
+
+    fn connection() -> Connection<impl Fn(Request<Incoming>, Arc<Peer>) -> Answer + Clone> {
+        let limits = limits();
         let control = Arc::new(Control::new(limits.clone(), None, Drain::new()));
         let answer = |request, peer| -> Answer { Box::pin(ok(request, peer)) };
         Connection { control, limits: Arc::new(limits), tasks: TaskTracker::new(), service: answer }

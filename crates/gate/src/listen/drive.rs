@@ -12,6 +12,7 @@ use crate::settings::Limits;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 use tokio::time::Sleep;
 
 /// How a connection ended.
@@ -68,14 +69,22 @@ where
             if let Poll::Ready(result) = connection.as_mut().poll(cx) {
                 return Poll::Ready(End::Closed(result));
             }
-            let Some((at, missed)) = pulse.due(limits, ending_since) else { return Poll::Pending };
+            let due = pulse.due(limits, ending_since);
+            let at = match due {
+                Some((at, _)) => at,
+                None if timer.is_armed() && !is_moved => return Poll::Pending,
+                // An HTTP/2 stream may end on another thread without waking this task, so even a
+                // connection without a deadline is looked at again.
+                None => pulse.after(limits.keepalive.max(LOOK_AGAIN)),
+            };
             if !timer.has_fired(cx, (at, is_moved), pulse) {
                 return Poll::Pending;
             }
-            match missed {
-                Missed::Idle => end(connection.as_mut()),
-                Missed::Body => pulse.cut(),
-                Missed::Head | Missed::Write | Missed::Ending => {
+            match due.map(|(_, missed)| missed) {
+                None => continue,
+                Some(Missed::Idle) => end(connection.as_mut()),
+                Some(Missed::Body) => pulse.cut(),
+                Some(missed @ (Missed::Head | Missed::Write | Missed::Ending)) => {
                     return Poll::Ready(End::Missed(missed));
                 }
             }
@@ -85,6 +94,9 @@ where
     .await
 }
 
+/// Least time until a connection without a deadline is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 /// One lazily made, lazily moved timer.
 #[derive(Default)]
 struct Timer {
@@ -93,6 +105,11 @@ struct Timer {
 }
 
 impl Timer {
+    /// Whether the task will be woken.
+    fn is_armed(&self) -> bool {
+        self.sleep.as_ref().is_some_and(|sleep| !sleep.is_elapsed())
+    }
+
     /// Whether `at` has passed. If not, the task is woken at `at` or before.
     fn has_fired(
         &mut self,
@@ -100,11 +117,8 @@ impl Timer {
         (at, is_moved): (u64, bool),
         pulse: &Pulse,
     ) -> bool {
-        if let Some(sleep) = &mut self.sleep {
-            let is_early_enough = self.armed_for <= at && !sleep.is_elapsed();
-            if is_early_enough && !is_moved {
-                return false;
-            }
+        if self.is_armed() && self.armed_for <= at && !is_moved {
+            return false;
         }
         loop {
             if pulse.now() >= at {
@@ -123,5 +137,47 @@ impl Timer {
                 return false;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{End, Rules, drive};
+    use crate::drain::Drain;
+    use crate::listen::pulse::{InProgress, Pulse};
+    use crate::listen::tests::limits;
+    use std::future::Future;
+    use std::pin::Pin;
+    use std::sync::Arc;
+    use std::task::{Context, Poll};
+    use std::time::Duration;
+
+    /// A connection that nothing wakes, and that ends when told to.
+    struct Silent {
+        is_ended: bool,
+    }
+
+    impl Future for Silent {
+        type Output = hyper::Result<()>;
+
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+            if self.is_ended { Poll::Ready(Ok(())) } else { Poll::Pending }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_that_ends_without_a_wake_leaves_no_immortal_connection() {
+        let (pulse, limits, drain) = (Arc::new(Pulse::new()), limits(), Drain::new());
+        let in_progress = InProgress::begin(&pulse);
+        let mut connection = Silent { is_ended: false };
+        let rules = Rules { pulse: &pulse, limits: &limits, drain: &drain };
+        let driving = drive(Pin::new(&mut connection), |c| c.get_mut().is_ended = true, rules);
+        let ending = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            drop(in_progress);
+        };
+        let both = async { tokio::join!(driving, ending).0 };
+        let end = tokio::time::timeout(Duration::from_secs(20), both).await.expect("an end");
+        assert!(matches!(end, End::Closed(Ok(()))), "{end:?}");
     }
 }

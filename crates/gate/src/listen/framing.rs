@@ -149,46 +149,46 @@ impl Framing {
             self.cut.extend_from_slice(bytes);
             return Ok(bytes.len());
         };
-        let state = self.state;
-        let next = if self.cut.is_empty() {
-            take_line(state, &bytes[..end])
+        let kept;
+        let line = if self.cut.is_empty() {
+            &bytes[..end]
         } else {
             self.cut.extend_from_slice(&bytes[..end]);
             // Gives the memory back: an idle connection or an open stream holds no line.
-            let line = std::mem::take(&mut self.cut);
-            take_line(state, &line)
+            kept = std::mem::take(&mut self.cut);
+            &kept
         };
-        self.state = next.map_err(|violation| (end, violation))?;
-        self.seen = match (state, self.state) {
-            (State::Head(_), State::Head(_)) | (State::Trailer, State::Trailer) => {
-                self.seen + end + 1
+        match take_line(&mut self.state, line) {
+            Ok(None) => self.seen += end + 1,
+            Ok(Some(next)) => {
+                self.state = next;
+                self.seen = 0;
             }
-            _ => 0,
-        };
+            Err(violation) => return Err((end, violation)),
+        }
         Ok(end + 1)
     }
 }
 
-/// Judges one line that ended with LF, and says what comes after it.
-fn take_line(state: State, line: &[u8]) -> Result<State, Violation> {
+/// Judges one line that ended with LF, and says what comes after it if not more of the same.
+fn take_line(state: &mut State, line: &[u8]) -> Result<Option<State>, Violation> {
     let [line @ .., b'\r'] = line else { return Err(Violation::Line) };
     match state {
-        State::Head(mut head) => Ok(match head.line(line)? {
-            None => State::Head(head),
-            Some(BodyFraming::Length(0)) => State::Idle,
-            Some(BodyFraming::Length(length)) => State::Length(length),
-            Some(BodyFraming::Chunked) => State::ChunkLine,
-        }),
-        State::Trailer if line.is_empty() => Ok(State::Idle),
-        State::Trailer => field(line).map(|_| State::Trailer),
+        State::Head(head) => Ok(head.line(line)?.map(|body| match body {
+            BodyFraming::Length(0) => State::Idle,
+            BodyFraming::Length(length) => State::Length(length),
+            BodyFraming::Chunked => State::ChunkLine,
+        })),
+        State::Trailer if line.is_empty() => Ok(Some(State::Idle)),
+        State::Trailer => field(line).map(|_| None),
         State::Idle
         | State::Length(_)
         | State::ChunkLine
         | State::ChunkData(_)
         | State::ChunkCr
         | State::ChunkLf => chunk_size(line).map(|size| match size {
-            0 => State::Trailer,
-            size => State::ChunkData(size),
+            0 => Some(State::Trailer),
+            size => Some(State::ChunkData(size)),
         }),
     }
 }

@@ -109,9 +109,10 @@ impl Head {
 
 /// Splits a header or trailer line. Folded lines and spaces before the colon fail as name bytes.
 pub(super) fn field(line: &[u8]) -> Result<(&[u8], &[u8]), Violation> {
-    let colon = memchr::memchr(b':', line).ok_or(Violation::Field)?;
+    // The first byte that no name may hold must be the colon.
+    let colon = line.iter().position(|&byte| !TOKEN[usize::from(byte)]).unwrap_or(0);
     let (name, value) = line.split_at(colon);
-    if name.is_empty() || !name.iter().all(|byte| TOKEN[usize::from(*byte)]) {
+    if name.is_empty() || value.first() != Some(&b':') {
         return Err(Violation::Field);
     }
     // Not short-circuiting, so that the compiler makes it wide.

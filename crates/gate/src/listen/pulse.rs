@@ -74,6 +74,11 @@ impl Pulse {
         millis(self.start.elapsed()) + 1
     }
 
+    /// The time in so long.
+    pub(super) fn after(&self, span: Duration) -> u64 {
+        self.now().saturating_add(millis(span))
+    }
+
     /// The instant of a time of ours.
     pub(super) fn instant(&self, at: u64) -> Instant {
         self.start + Duration::from_millis(at.saturating_sub(1))
