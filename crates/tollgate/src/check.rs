@@ -51,7 +51,8 @@ fn summary(path: &Path, checked: &Checked) -> String {
     line("admin", format!("http://{}", checked.admin));
     for upstream in &settings.upstreams {
         let endpoints = match upstream.endpoints.as_slice() {
-            [one] => one.to_string(),
+            // The origin only: paths and queries of some servers hold their key.
+            [one] => one.origin().ascii_serialization(),
             many => format!("{} endpoints", many.len()),
         };
         line("upstream", format!("{}: {endpoints}", upstream.name));

@@ -148,3 +148,6 @@ fn version(source: &str, files: &[(PathBuf, Vec<u8>)]) -> String {
 pub(crate) fn schema() -> serde_json::Value {
     Root::schema()
 }
+
+#[cfg(test)]
+mod tests;

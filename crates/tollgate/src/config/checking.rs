@@ -9,11 +9,11 @@ mod routes;
 
 mod upstreams;
 
-use crate::config::decode::Set;
+use crate::config::decode::{At, Set};
 use crate::config::raw::{Root, Sessions};
 use crate::config::reading::Reading;
-use crate::config::report::Pos;
 use crate::config::scalars::{Count, Span};
+use crate::config::values::FilePath;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -101,7 +101,7 @@ fn in_range(
     reading: &mut Reading<'_>,
 ) {
     let Some(at) = count.at.as_ref().filter(|_| !range.contains(&count.value.0)) else { return };
-    let message = format!("`{key}` is {}", count.value.0);
+    let message = format!("`{key}` is {}, which is out of range", count.value.0);
     reading.wrong(at, message, format!("write a number from {} to {}", range.start(), range.end()));
 }
 
@@ -126,15 +126,15 @@ enum Pem {
     PrivateKey,
 }
 
-/// Reads a PEM file, and looks whether it is one of the right kind. Certificates are parsed where they are
-/// used: they are read again when they change.
-fn pem_file(path: &str, kind: Pem, at: &Pos, reading: &mut Reading<'_>) -> Option<PathBuf> {
-    let (path, content) = reading.file(path, at)?;
+/// Reads a PEM file, and looks whether it is one of the right kind. Certificates are parsed where they
+/// are used: they are read again when they change.
+fn pem_file(key: Option<&At<FilePath>>, kind: Pem, reading: &mut Reading<'_>) -> Option<PathBuf> {
+    let At { value: FilePath { value, typed }, at } = key?;
+    let (path, content) = reading.file(value, typed, at)?;
     let text = String::from_utf8_lossy(&content);
     let certificate = text.contains("-----BEGIN CERTIFICATE-----");
-    let key = text
-        .lines()
-        .any(|line| line.starts_with("-----BEGIN ") && line.contains("PRIVATE KEY-----"));
+    let is_key = |line: &str| line.starts_with("-----BEGIN ") && line.contains("PRIVATE KEY-----");
+    let key = text.lines().any(is_key);
     let (wanted, fits, other) = match kind {
         Pem::Certificates => ("certificate", certificate, key),
         Pem::PrivateKey => ("private key", key, certificate),
@@ -145,7 +145,7 @@ fn pem_file(path: &str, kind: Pem, at: &Pos, reading: &mut Reading<'_>) -> Optio
             (true, Pem::PrivateKey) => "it holds a certificate: are certificate and key swapped?",
             (false, _) => "the file must be PEM: text with a line that starts with `-----BEGIN`",
         };
-        reading.wrong(at, format!("`{}` holds no {wanted}", path.display()), help);
+        reading.wrong(at, format!("`{typed}` holds no {wanted}"), help);
     }
     Some(path)
 }

@@ -7,17 +7,20 @@
 use crate::config::tree::{Kind, Node};
 
 /// Keys whose values, and everything below them, are never shown.
-const SECRET_KEYS: [&str; 10] = [
+const SECRET_KEYS: [&str; 3] = ["keys", "header", "headers"];
+
+/// Parts of such keys.
+const SECRET_PARTS: [&str; 10] = [
     "credential",
-    "header",
-    "headers",
     "authorization",
-    "keys",
-    "token",
     "secret",
     "password",
+    "passwd",
+    "token",
     "api_key",
+    "api-key",
     "apikey",
+    "private_key",
 ];
 
 /// Longest unbroken run of letters and digits shown from a file that is not valid YAML.
@@ -44,7 +47,8 @@ pub(super) fn cover_text(source: &str) -> String {
             secret_below = None;
         }
         let lower = line.to_ascii_lowercase();
-        let secret_key = SECRET_KEYS.iter().filter_map(|key| lower.find(key)).min();
+        let secret_key =
+            SECRET_KEYS.iter().chain(&SECRET_PARTS).filter_map(|key| lower.find(key)).min();
         let cover_from = match (secret_below, secret_key) {
             (Some(_), _) => Some(indent),
             (None, Some(key)) => line[key..].find(':').map(|colon| key + colon + 1),
@@ -67,14 +71,17 @@ fn cover_node(bytes: &mut [u8], node: &Node, secret: bool) {
     match &node.kind {
         Kind::Map(entries) => {
             for (name, value) in entries {
-                let named = SECRET_KEYS.contains(&name.text.to_ascii_lowercase().as_str());
+                let lower = name.text.to_ascii_lowercase();
+                let named = SECRET_KEYS.contains(&lower.as_str())
+                    || SECRET_PARTS.iter().any(|part| lower.contains(part));
                 cover_node(bytes, value, secret || named);
             }
         }
         Kind::List(items) => items.iter().for_each(|item| cover_node(bytes, item, secret)),
         Kind::Scalar(_) | Kind::Unsettled => {
+            let pem = matches!(&node.kind, Kind::Scalar(text) if text.contains("-----BEGIN"));
             let Some(range) = bytes.get_mut(node.at.bytes.clone()) else { return };
-            if secret { cover(range) } else { cover_userinfo(range) }
+            if secret || pem { cover(range) } else { cover_userinfo(range) }
         }
         Kind::Empty => {}
     }

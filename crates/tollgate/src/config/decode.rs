@@ -7,7 +7,7 @@
 //! Next: `scalars.rs` for the kinds of values.
 
 use crate::config::reading::Reading;
-use crate::config::report::Pos;
+use crate::config::report::{Mistake, Pos};
 use crate::config::tree::{Kind, Name, Node};
 use serde_json::{Map, Value, json};
 
@@ -159,17 +159,12 @@ impl<'n> Fields<'n> {
                 .any(|(later, _)| self.entries.iter().any(|(name, _)| name.text == *later))
         };
         if S::NEEDED && value.is_absent() && !has_later() {
-            let place = reading.here();
-            let message = if place.is_empty() {
-                format!("there is no `{key}`")
-            } else {
-                format!("`{place}` has no `{key}`")
+            let help = format!("add the key `{key}`; `tollgate schema` describes it");
+            let (message, at) = match reading.here().as_str() {
+                "" => (format!("there is no `{key}`"), None),
+                place => (format!("`{place}` has no `{key}`"), Some(self.at.clone())),
             };
-            reading.wrong(
-                &self.at,
-                message,
-                format!("add the key `{key}`; `tollgate schema` describes it"),
-            );
+            reading.mistakes.push(Mistake { message, at, help });
         }
         S::fill(value, default)
     }
@@ -253,11 +248,7 @@ pub(super) struct Shape {
 
 impl Shape {
     pub(super) fn new(description: &str) -> Self {
-        Self {
-            description: description.trim().to_owned(),
-            properties: Map::new(),
-            required: Vec::new(),
-        }
+        Self { description: one_line(description), properties: Map::new(), required: Vec::new() }
     }
 
     pub(super) fn key<S: Slot>(
@@ -268,7 +259,7 @@ impl Shape {
     ) -> Self {
         let mut schema = S::Value::schema();
         if let Value::Object(object) = &mut schema {
-            object.insert("description".into(), json!(description.trim()));
+            object.insert("description".into(), json!(one_line(description)));
             if let Some(default) = default.and_then(|value| value.spell()) {
                 object.insert("default".into(), default);
             }
@@ -292,6 +283,11 @@ impl Shape {
         }
         schema
     }
+}
+
+/// A comment of several lines as one.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Declares a section: its keys, how each is held, its default and its description.

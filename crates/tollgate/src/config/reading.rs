@@ -146,13 +146,10 @@ impl<'a> Reading<'a> {
     }
 
     fn text_file(&mut self, path: &str, at: &Pos) -> Option<String> {
-        let (path, content) = self.file(path, at)?;
+        let (_, content) = self.file(path, path, at)?;
         let Ok(mut text) = String::from_utf8(content) else {
-            self.wrong(
-                at,
-                format!("`{}` is not UTF-8 text", path.display()),
-                "a referenced file holds one text value",
-            );
+            let message = format!("`{path}` is not UTF-8 text");
+            self.wrong(at, message, "a referenced file holds one text value");
             return None;
         };
         for ending in ['\n', '\r'] {
@@ -161,64 +158,50 @@ impl<'a> Reading<'a> {
             }
         }
         if text.is_empty() {
-            self.wrong(
-                at,
-                format!("`{}` is empty", path.display()),
-                "write the value into the file",
-            );
+            self.wrong(at, format!("`{path}` is empty"), "write the value into the file");
             return None;
         }
         Some(text)
     }
 
-    /// Reads a file named in the configuration. `None`: a mistake was recorded.
-    pub(super) fn file(&mut self, path: &str, at: &Pos) -> Option<(PathBuf, Vec<u8>)> {
+    /// Reads a file named in the configuration, and calls it `typed` in messages. `None`: a mistake
+    /// was recorded.
+    pub(super) fn file(&mut self, path: &str, typed: &str, at: &Pos) -> Option<(PathBuf, Vec<u8>)> {
         let path = self.folder.join(path);
         if self.files.len() >= CONFIG_REFERENCES_MAX {
-            self.wrong(
-                at,
-                "the configuration names too many files",
-                format!("at most {CONFIG_REFERENCES_MAX} files are read"),
-            );
+            let help = format!("at most {CONFIG_REFERENCES_MAX} files are read");
+            self.wrong(at, "the configuration names too many files", help);
             return None;
         }
         match read_bounded(&path, CONFIG_REFERENCE_BYTES_MAX) {
             Ok(Some(content)) => {
                 self.files.push((path.clone(), content.clone()));
-                Some((path, content))
+                return Some((path, content));
             }
             Ok(None) => {
-                self.wrong(
-                    at,
-                    format!(
-                        "`{}` is larger than {CONFIG_REFERENCE_BYTES_MAX} bytes",
-                        path.display()
-                    ),
-                    "is this the right file?",
-                );
-                None
+                let message =
+                    format!("`{typed}` is larger than {CONFIG_REFERENCE_BYTES_MAX} bytes");
+                self.wrong(at, message, "is this the right file?");
             }
             Err(error) => {
-                self.wrong(
-                    at,
-                    format!("`{}` cannot be read: {}", path.display(), cause(&error)),
-                    "relative paths start at the folder of the configuration file; check the path and the permissions",
-                );
-                // Watched all the same: the file may appear, and then the configuration is right.
-                self.files.push((path, Vec::new()));
-                None
+                let message = format!("`{typed}` cannot be read: {}", cause(&error));
+                let help = "relative paths start at the folder of the configuration file; check the path and the permissions";
+                self.wrong(at, message, help);
             }
         }
+        // Watched all the same: the file may be put right, and then the configuration is.
+        self.files.push((path, Vec::new()));
+        None
     }
 }
 
 /// The content of a file, or `None` where it is longer than `bytes_max`.
 pub(super) fn read_bounded(path: &Path, bytes_max: usize) -> std::io::Result<Option<Vec<u8>>> {
-    let file = std::fs::File::open(path)?;
-    // A named pipe or a device would keep the start waiting, or never end.
-    if !file.metadata()?.is_file() {
+    // Before it is opened: opening a named pipe waits for a writer, and a device never ends.
+    if !std::fs::metadata(path)?.is_file() {
         return Err(std::io::Error::other("it is not a regular file"));
     }
+    let file = std::fs::File::open(path)?;
     let mut content = Vec::new();
     let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
     file.take(limit).read_to_end(&mut content)?;

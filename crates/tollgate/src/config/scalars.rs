@@ -14,7 +14,7 @@ use tollgate_core::ids::Secret;
 
 /// A single value.
 pub(super) trait Scalar: Sized {
-    /// What is expected, after "is not": `a duration`.
+    /// What is expected, after "is not": `a duration`. Empty where only the words listed are.
     const KIND: &'static str;
     /// How it is typed, for the help line.
     const FORM: &'static str;
@@ -22,6 +22,10 @@ pub(super) trait Scalar: Sized {
     const SECRET: bool = false;
     /// Reads it; the error is a help line where the usual one would not do.
     fn parse(text: &str) -> Result<Self, Option<String>>;
+    /// Keeps the text as typed, for later messages that name the value.
+    fn typed_as(self, _: &str) -> Self {
+        self
+    }
     /// Its JSON Schema.
     fn schema() -> Value;
     /// How a default is typed.
@@ -40,14 +44,17 @@ impl<T: Scalar> Decode for T {
         };
         let resolved = reading.resolve(typed, &node.at)?;
         match T::parse(&resolved.value) {
-            Ok(value) => Some(value),
+            Ok(value) => Some(value.typed_as(&resolved.typed)),
             Err(help) => {
                 let shown = if T::SECRET {
                     "this value".to_owned()
                 } else {
                     format!("`{}`", resolved.typed)
                 };
-                let message = format!("{shown} is not {}", T::KIND);
+                let message = match T::KIND {
+                    "" => format!("{shown} is not a value of `{}`", reading.here()),
+                    kind => format!("{shown} is not {kind}"),
+                };
                 reading.wrong(&node.at, message, help.unwrap_or_else(|| T::FORM.to_owned()));
                 None
             }
@@ -127,6 +134,15 @@ impl Scalar for Span {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Size(pub(super) usize);
 
+impl Size {
+    /// The help line for a size without its unit.
+    fn with_unit(bytes: u64) -> Option<String> {
+        let size = usize::try_from(bytes).ok().map(Self)?;
+        let whole = size.0 >= KIB && size.0.is_multiple_of(KIB);
+        whole.then(|| format!("add the unit: `{size}` is {bytes} bytes"))
+    }
+}
+
 impl std::fmt::Display for Size {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
@@ -148,7 +164,7 @@ impl Scalar for Size {
             "KiB" => KIB,
             "MiB" => MIB,
             "GiB" => 1024 * MIB,
-            "" => return Err(Some(format!("add the unit: `{number}KiB` or `{number}MiB`"))),
+            "" => return Err(Self::with_unit(number)),
             _ => return Err(None),
         };
         let bytes = usize::try_from(number).ok().and_then(|n| n.checked_mul(factor));
@@ -241,6 +257,7 @@ impl Scalar for Address {
 
     fn parse(text: &str) -> Result<Self, Option<String>> {
         let named = || match text.rsplit_once(':') {
+            Some((_, port)) if port.parse::<u16>().is_err() => None,
             Some(("localhost", port)) => {
                 Some(format!("names are not resolved here: write `127.0.0.1:{port}`"))
             }
@@ -263,7 +280,11 @@ impl Scalar for Address {
 
 /// Plain text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Text(pub(super) String);
+pub(super) struct Text {
+    pub(super) value: String,
+    /// With its references unresolved, for messages.
+    pub(super) typed: String,
+}
 
 impl Scalar for Text {
     const KIND: &'static str = "text";
@@ -271,7 +292,12 @@ impl Scalar for Text {
 
     fn parse(text: &str) -> Result<Self, Option<String>> {
         let line = !text.trim().is_empty() && !text.chars().any(char::is_control);
-        line.then(|| Self(text.to_owned())).ok_or(None)
+        let text = || Self { value: text.to_owned(), typed: text.to_owned() };
+        line.then(text).ok_or(None)
+    }
+
+    fn typed_as(self, typed: &str) -> Self {
+        Self { typed: typed.to_owned(), ..self }
     }
 
     fn schema() -> Value {
@@ -279,7 +305,7 @@ impl Scalar for Text {
     }
 
     fn spell(&self) -> Option<Value> {
-        Some(json!(self.0))
+        Some(json!(self.value))
     }
 }
 
@@ -312,7 +338,7 @@ macro_rules! words {
         pub(super) enum $name { $( $(#[$meta])* $variant ),+ }
 
         impl Scalar for $name {
-            const KIND: &'static str = "one of the words known here";
+            const KIND: &'static str = "";
             const FORM: &'static str = concat!("one of:" $(, " `", $word, "`")+);
 
             fn parse(text: &str) -> Result<Self, Option<String>> {

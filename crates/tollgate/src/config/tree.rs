@@ -9,9 +9,11 @@
 use crate::config::report::{Mistake, Pos};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{MessageFormatter, NonFiniteFloatPolicy, Spanned, UserMessageFormatter};
+use std::collections::HashSet;
 use std::fmt;
-use tollgate_core::bounds::CONFIG_DEPTH_MAX;
-use tollgate_core::bounds::CONFIG_NODES_MAX;
+use tollgate_core::bounds::{CONFIG_DEPTH_MAX, CONFIG_NODES_MAX};
+
+const TWICE: &str = "keep one of the two; which one would win is not something to guess";
 
 /// One value of the file.
 #[derive(Debug)]
@@ -60,21 +62,36 @@ pub(super) fn parse(source: &str) -> Result<Node, Mistake> {
     };
     let mut root: Node =
         serde_saphyr::from_str_with_options(source, options).map_err(|e| mistake(&e))?;
-    settle(&mut root, source);
+    settle(&mut root, source)?;
     Ok(root)
 }
 
-/// Takes the text of numbers and booleans from the source, so that `1.10` does not become `1.1`.
-fn settle(node: &mut Node, source: &str) {
+/// Takes the text of numbers and booleans from the source, so that `1.10` does not become `1.1`, and
+/// compares keys as text: to the library `1` and `"1"` are different ones, to us they are not.
+fn settle(node: &mut Node, source: &str) -> Result<(), Mistake> {
     match &mut node.kind {
         Kind::Unsettled => {
             let typed = source.get(node.at.bytes.clone()).unwrap_or_default();
             node.kind = Kind::Scalar(typed.trim().to_owned());
         }
-        Kind::List(items) => items.iter_mut().for_each(|item| settle(item, source)),
-        Kind::Map(entries) => entries.iter_mut().for_each(|(_, value)| settle(value, source)),
+        Kind::List(items) => {
+            for item in items {
+                settle(item, source)?;
+            }
+        }
+        Kind::Map(entries) => {
+            let mut seen = HashSet::new();
+            for (name, value) in entries {
+                if !seen.insert(name.text.clone()) {
+                    let message = format!("key `{}` is there twice", name.text);
+                    return Err(Mistake::new(&name.at, message, TWICE));
+                }
+                settle(value, source)?;
+            }
+        }
         Kind::Empty | Kind::Scalar(_) => {}
     }
+    Ok(())
 }
 
 fn mistake(error: &serde_saphyr::Error) -> Mistake {
@@ -88,9 +105,10 @@ fn mistake(error: &serde_saphyr::Error) -> Mistake {
                 || "this key is there twice".into(),
                 |k| format!("key `{k}` is there twice"),
             ),
-            "keep one of the two; which one would win is not something to guess".to_owned(),
+            TWICE.to_owned(),
         ),
-        Error::MultipleDocuments { .. } => (
+        Error::MultipleDocuments { .. }
+        | Error::Budget { breach: BudgetBreach::Documents { .. }, .. } => (
             "the file holds more than one YAML document".to_owned(),
             "remove the `---` and what follows it, or move it to a file of its own".to_owned(),
         ),

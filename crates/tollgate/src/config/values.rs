@@ -70,8 +70,7 @@ impl Scalar for HostName {
             return Ok(Self(text.to_owned()));
         }
         let lower = text.to_ascii_lowercase();
-        // The URL parser is used as the judge: what it takes as an authority and gives back
-        // unchanged is one. The scheme has no default port, so that `:80` is kept.
+        // The URL parser is the judge: what it takes as a host and gives back unchanged is one.
         let url = Url::parse(&format!("http://{lower}/")).map_err(|_| None)?;
         let host = url.host_str().unwrap_or_default();
         let port = lower.strip_prefix(host).ok_or(None)?;
@@ -121,19 +120,30 @@ impl Scalar for OriginName {
 
 /// The path of a file. Reading it is the check's.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct FilePath(pub(super) String);
+pub(super) struct FilePath {
+    pub(super) value: String,
+    /// With its references unresolved, for messages.
+    pub(super) typed: String,
+}
 
 impl Scalar for FilePath {
     const KIND: &'static str = "the path of a file";
     const FORM: &'static str =
         "write a path; relative ones start at the folder of the configuration file";
+    // A PEM file pasted in place of its path.
+    const SECRET: bool = true;
 
     fn parse(text: &str) -> Result<Self, Option<String>> {
-        let fits = !text.is_empty() && !text.contains('\0');
-        fits.then(|| Self(text.to_owned())).ok_or_else(|| {
-            text.contains("-----BEGIN")
-                .then(|| "write the path of the PEM file, not its content".to_owned())
-        })
+        if text.contains("-----BEGIN") {
+            return Err(Some("write the path of the PEM file, not its content".to_owned()));
+        }
+        let fits = !text.is_empty() && !text.chars().any(char::is_control);
+        let path = || Self { value: text.to_owned(), typed: text.to_owned() };
+        fits.then(path).ok_or(None)
+    }
+
+    fn typed_as(self, typed: &str) -> Self {
+        Self { typed: typed.to_owned(), ..self }
     }
 
     fn schema() -> Value {

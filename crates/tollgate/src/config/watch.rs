@@ -186,3 +186,98 @@ fn folders(file: &Path) -> Vec<PathBuf> {
     folders.retain(|folder| folder.is_dir());
     folders
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Reason, Watch};
+    use std::path::{Path, PathBuf};
+    use std::time::Duration;
+
+    /// Long enough for a busy machine; a test that passes does not wait for it.
+    const DEADLINE: Duration = Duration::from_secs(20);
+    /// Longer than a change takes to be reported.
+    const STILL: Duration = Duration::from_millis(600);
+
+    async fn next(watch: &mut Watch) -> Option<Reason> {
+        tokio::time::timeout(DEADLINE, watch.next()).await.ok()
+    }
+
+    fn watched(folder: &Path) -> (PathBuf, Watch) {
+        let file = folder.join("tollgate.yaml");
+        std::fs::write(&file, "one").unwrap();
+        let watch = Watch::start(std::slice::from_ref(&file)).unwrap();
+        (file, watch)
+    }
+
+    #[tokio::test]
+    async fn a_written_file_is_reported_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, mut watch) = watched(folder.path());
+        std::fs::write(&file, "one and two").unwrap();
+        assert_eq!(next(&mut watch).await, Some(Reason::Changed));
+        assert!(tokio::time::timeout(STILL, watch.next()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_replaced_file_is_reported() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, mut watch) = watched(folder.path());
+        std::fs::write(folder.path().join("new"), "two").unwrap();
+        std::fs::rename(folder.path().join("new"), &file).unwrap();
+        assert_eq!(next(&mut watch).await, Some(Reason::Changed));
+    }
+
+    /// As Kubernetes does it: `tollgate.yaml -> ..data/tollgate.yaml`, `..data -> ..1`.
+    #[tokio::test]
+    async fn a_swapped_link_is_reported() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for (version, content) in [("..1", "one"), ("..2", "two")] {
+            std::fs::create_dir(path(version)).unwrap();
+            std::fs::write(path(version).join("tollgate.yaml"), content).unwrap();
+        }
+        std::os::unix::fs::symlink("..1", path("..data")).unwrap();
+        std::os::unix::fs::symlink("..data/tollgate.yaml", path("tollgate.yaml")).unwrap();
+        let mut watch = Watch::start(&[path("tollgate.yaml")]).unwrap();
+        std::os::unix::fs::symlink("..2", path("..data_tmp")).unwrap();
+        std::fs::rename(path("..data_tmp"), path("..data")).unwrap();
+        assert_eq!(next(&mut watch).await, Some(Reason::Changed));
+    }
+
+    #[tokio::test]
+    async fn other_files_of_the_folder_are_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_, mut watch) = watched(folder.path());
+        std::fs::write(folder.path().join("log"), "line").unwrap();
+        assert!(tokio::time::timeout(STILL, watch.next()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_file_that_appears_is_reported() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, mut watch) = watched(folder.path());
+        let secret = folder.path().join("secret");
+        watch.follow(&[file, secret.clone()]);
+        std::fs::write(&secret, "s").unwrap();
+        assert_eq!(next(&mut watch).await, Some(Reason::Changed));
+    }
+
+    #[tokio::test]
+    async fn a_change_between_two_sets_of_files_is_not_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, mut watch) = watched(folder.path());
+        std::fs::write(&file, "changed while it was read").unwrap();
+        watch.follow(std::slice::from_ref(&file));
+        assert_eq!(next(&mut watch).await, Some(Reason::Changed));
+    }
+
+    #[tokio::test]
+    async fn a_change_is_found_without_any_report_of_the_system() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, mut watch) = watched(folder.path());
+        watch.watcher = None;
+        watch.follow(std::slice::from_ref(&file));
+        std::fs::write(&file, "on a network file system").unwrap();
+        assert_eq!(next(&mut watch).await, Some(Reason::Changed));
+    }
+}

@@ -134,13 +134,9 @@ pub(super) fn public_url(raw: &Root, reading: &mut Reading<'_>) {
 }
 
 pub(super) fn tls(raw: &GateTls, at: &Pos, reading: &mut Reading<'_>) -> Option<TlsSettings> {
-    let mut file = |key: Option<&crate::config::decode::At<crate::config::values::FilePath>>,
-                    kind| {
-        key.and_then(|path| pem_file(&path.value.0, kind, &path.at, reading))
-    };
-    let cert = file(raw.cert.given(), Pem::Certificates);
-    let key = file(raw.key.given(), Pem::PrivateKey);
-    let client_ca = file(raw.client_ca.given(), Pem::Certificates);
+    let cert = pem_file(raw.cert.given(), Pem::Certificates, reading);
+    let key = pem_file(raw.key.given(), Pem::PrivateKey, reading);
+    let client_ca = pem_file(raw.client_ca.given(), Pem::Certificates, reading);
     if raw.client_ca.is_absent() && raw.client_auth.given().is_some() {
         reading.wrong(
             at,
@@ -194,7 +190,7 @@ fn size_in_range(
 ) {
     let Some(at) = size.at.as_ref().filter(|_| !range.contains(&size.value.0)) else { return };
     let help = format!("write a size from `{}` to `{}`", Size(*range.start()), Size(*range.end()));
-    reading.wrong(at, format!("`{key}` is {}", size.value), help);
+    reading.wrong(at, format!("`{key}` is {}, which is out of range", size.value), help);
 }
 
 fn is_local(listen: &Set<Address>) -> bool {

@@ -17,9 +17,11 @@ pub(super) fn routes(raw: &Root, reading: &mut Reading<'_>) -> Vec<RouteSettings
             "there are too many routes",
             format!("at most {UPSTREAMS_MAX} fit one gate"),
         );
+        return Vec::new();
     }
     // Where `upstreams` itself is wrong, nothing can be said about the names.
     let upstreams = raw.upstreams.given().map(|given| given.value.0.as_slice());
+    let upstreams = upstreams.filter(|rows| rows.len() <= UPSTREAMS_MAX);
     let names: Option<Vec<&str>> =
         upstreams.map(|rows| rows.iter().map(|row| row.name.as_str()).collect());
     let mut used = HashSet::new();
@@ -73,7 +75,7 @@ fn offered<'r>(
     let list = row.value.as_ref()?.upstreams.given()?;
     let path = &row.name;
     for upstream in &list.value.0 {
-        let name = upstream.value.0.as_str();
+        let name = upstream.value.value.as_str();
         used.insert(name);
         if let Some(names) = names.filter(|names| !names.contains(&name)) {
             let help = match nearest(name, names) {
@@ -82,13 +84,16 @@ fn offered<'r>(
             };
             reading.wrong(
                 &upstream.at,
-                format!("route `{path}` names the upstream `{name}`, which is not there"),
+                format!(
+                    "route `{path}` names the upstream `{}`, which is not there",
+                    upstream.value.typed
+                ),
                 help,
             );
         }
     }
     match list.value.0.as_slice() {
-        [one] => Some(one.value.0.as_str()),
+        [one] => Some(one.value.value.as_str()),
         [] => {
             reading.wrong(
                 &list.at,

@@ -54,6 +54,7 @@ pub(super) fn upstreams(raw: &Root, reading: &mut Reading<'_>) -> Vec<UpstreamSe
             "there are too many upstreams",
             format!("at most {UPSTREAMS_MAX} fit one gate"),
         );
+        return Vec::new();
     }
     table.value.0.iter().filter_map(|row| upstream(row, reading)).collect()
 }
@@ -159,12 +160,9 @@ fn upstream_tls(
     at: &Pos,
     reading: &mut Reading<'_>,
 ) -> UpstreamTls {
-    let mut file = |key: &Key<crate::config::values::FilePath>, kind| {
-        key.given().and_then(|path| pem_file(&path.value.0, kind, &path.at, reading))
-    };
-    let ca = file(&raw.ca, Pem::Certificates);
-    let cert = file(&raw.cert, Pem::Certificates);
-    let key = file(&raw.key, Pem::PrivateKey);
+    let ca = pem_file(raw.ca.given(), Pem::Certificates, reading);
+    let cert = pem_file(raw.cert.given(), Pem::Certificates, reading);
+    let key = pem_file(raw.key.given(), Pem::PrivateKey, reading);
     if raw.cert.is_absent() != raw.key.is_absent() {
         let missing = if raw.cert.is_absent() { "cert" } else { "key" };
         reading.wrong(
@@ -174,11 +172,14 @@ fn upstream_tls(
         );
     }
     if let Some(server_name) = raw.server_name.given() {
-        let text = &server_name.value.0;
+        let text = &server_name.value.value;
         if HostName::parse(text).is_err() || text.contains([':', '*', '[']) {
             reading.wrong(
                 &server_name.at,
-                format!("`{text}` is not a name a certificate can be issued for"),
+                format!(
+                    "`{}` is not a name a certificate can be issued for",
+                    server_name.value.typed
+                ),
                 "write a host name without port, as in `mcp.internal`",
             );
         }
@@ -186,7 +187,7 @@ fn upstream_tls(
     UpstreamTls {
         ca,
         client: cert.zip(key),
-        server_name: raw.server_name.given().map(|name| name.value.0.to_ascii_lowercase()),
+        server_name: raw.server_name.given().map(|name| name.value.value.to_ascii_lowercase()),
     }
 }
 
