@@ -19,7 +19,7 @@ use std::time::Duration;
 /// Starts timed on each lane.
 const STARTS: u32 = 10;
 /// Sessions, and streams, opened before counting.
-const WARMUP: u32 = 320;
+const WARMUP: u32 = 64;
 /// Time for buffers to be given back before memory is read.
 const SETTLING: Duration = Duration::from_millis(400);
 

@@ -192,10 +192,15 @@ impl Stage {
         let command = self.command(lane, (addr, admin), upstream.addr, true)?;
         let mut running = Running::start(command)?;
         let pause = Duration::from_millis(5);
-        running.wait_for(addr, pause).with_context(|| format!("{} does not start", lane.name()))?;
-        if lane == Lane::Tollgate {
-            wait_until_ready(admin).context("the gate does not become ready")?;
+        let mut started = running.wait_for(addr, pause);
+        if started.is_ok() && lane == Lane::Tollgate {
+            started = wait_until_ready(admin);
         }
+        started.with_context(|| {
+            let log = fs::read_to_string(self.file(lane, addr).with_extension("log"));
+            let log = log.unwrap_or_default();
+            format!("{} does not start: {}", lane.name(), log.trim())
+        })?;
         Ok(Door { lane, addr, upstream: upstream.addr, running: Some(running) })
     }
 
@@ -220,7 +225,7 @@ impl Stage {
             true => command(program, self.place(PROXY_CORE)),
             false => Command::new(program),
         };
-        let file = self.folder.join(format!("{}-{}", lane.name(), listen.port()));
+        let file = self.file(lane, listen);
         let mut command = match lane {
             Lane::Direct => anyhow::bail!("a direct call needs no proxy"),
             Lane::Bare => {
@@ -247,6 +252,11 @@ impl Stage {
         Ok(command)
     }
 
+    /// The generated configuration of a lane; its log lies beside it.
+    fn file(&self, lane: Lane, listen: SocketAddr) -> PathBuf {
+        self.folder.join(format!("{}-{}", lane.name(), listen.port()))
+    }
+
     fn place(&self, core: u32) -> Placement {
         Placement { core: self.is_pinned.then_some(core), is_realtime: self.is_realtime }
     }
@@ -257,6 +267,9 @@ impl Drop for Stage {
         remove_folder();
     }
 }
+
+/// nginx drops idle connections when less than a sixteenth of these is free: enough beyond 20,000.
+const NGINX_CONNECTIONS: u32 = 24_000;
 
 fn gate_config(listen: SocketAddr, admin: SocketAddr, upstream: SocketAddr) -> String {
     format!(
@@ -272,7 +285,7 @@ fn nginx_config(file: &Path, listen: SocketAddr, upstream: SocketAddr) -> String
     let pid = file.with_extension("pid");
     format!(
         "worker_processes 1; daemon off; pid {}; error_log stderr warn; worker_rlimit_nofile {};\n\
-         events {{ worker_connections {}; }}\n\
+         events {{ worker_connections {NGINX_CONNECTIONS}; }}\n\
          http {{ access_log off; tcp_nodelay on; keepalive_requests 1000000000;\n\
          keepalive_timeout 1h;\n\
          upstream bench {{ server {upstream}; keepalive 64; keepalive_requests 1000000000; }}\n\
@@ -281,7 +294,6 @@ fn nginx_config(file: &Path, listen: SocketAddr, upstream: SocketAddr) -> String
          proxy_buffer_size 16k; proxy_buffers 8 16k; proxy_read_timeout 1h; }} }} }}\n",
         pid.display(),
         files_max(),
-        files_max().saturating_sub(16),
     )
 }
 
