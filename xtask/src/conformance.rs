@@ -80,7 +80,8 @@ pub(crate) fn run(root: &Path, words: &[String]) -> anyhow::Result<()> {
             let through = stage.through(&legs, &logs.join("gate"))?;
             print(peer, set, "gate", &through);
             if direct.satisfied && !through.satisfied {
-                complaints.push(format!("{} {set}: the suite fails it through the gate", peer.name));
+                complaints
+                    .push(format!("{} {set}: the suite fails it through the gate", peer.name));
             }
             complaints.extend(
                 differences(&direct.checks, &through.checks)
@@ -128,7 +129,8 @@ impl Stage<'_> {
 
     fn suite(&self, address: &str, logs: &Path) -> anyhow::Result<Ran> {
         let results = logs.join("results");
-        let mut suite = self.peers.module("node_modules/@modelcontextprotocol/conformance/dist/index.js");
+        let mut suite =
+            self.peers.module("node_modules/@modelcontextprotocol/conformance/dist/index.js");
         suite.arg("server").arg("--url").arg(format!("http://{address}/mcp"));
         suite.arg("--requirements").arg(self.set).arg("-o").arg(&results);
         let began = Instant::now();
@@ -212,7 +214,9 @@ fn failures(peer: &Peer, set: &str, leg: &str, ran: &Ran) -> Vec<String> {
     ran.checks
         .iter()
         .filter(|(_, statuses)| statuses.iter().any(|status| status == "FAILURE"))
-        .map(|((scenario, check), _)| format!("{} {set} {leg}: {scenario}:{check} fails", peer.name))
+        .map(|((scenario, check), _)| {
+            format!("{} {set} {leg}: {scenario}:{check} fails", peer.name)
+        })
         .collect()
 }
 

@@ -28,7 +28,9 @@ impl Legs {
             match word.as_str() {
                 "--direct" => legs.direct = true,
                 "--release" => legs.release = true,
-                "--gate" => legs.gate = Some(words.next().context("--gate needs a program")?.into()),
+                "--gate" => {
+                    legs.gate = Some(words.next().context("--gate needs a program")?.into())
+                }
                 "--only" => legs.only = Some(words.next().context("--only needs a name")?.clone()),
                 other => bail!("unknown option `{other}`"),
             }

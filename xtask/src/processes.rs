@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 /// A server must say where it listens within this time; a cold Python start takes seconds.
@@ -43,7 +43,7 @@ impl Server {
             .spawn()
             .with_context(|| format!("cannot start {name}: {command:?}"))?;
         let file = File::create(&log)?;
-        let (found, address) = channel();
+        let (found, address) = sync_channel(1);
         for pipe in [
             child.stdout.take().map(|pipe| Box::new(pipe) as Box<dyn Read + Send>),
             child.stderr.take().map(|pipe| Box::new(pipe) as Box<dyn Read + Send>),
@@ -59,11 +59,6 @@ impl Server {
         })?;
         Ok(server)
     }
-
-    /// The process id.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
 }
 
 impl Drop for Server {
@@ -74,12 +69,7 @@ impl Drop for Server {
     }
 }
 
-fn drain(
-    pipe: Box<dyn Read + Send>,
-    mut log: File,
-    marker: &str,
-    found: &std::sync::mpsc::Sender<String>,
-) {
+fn drain(pipe: Box<dyn Read + Send>, mut log: File, marker: &str, found: &SyncSender<String>) {
     for line in BufReader::new(pipe).split(b'\n') {
         let Ok(line) = line else { return };
         let line = String::from_utf8_lossy(&line);
@@ -89,7 +79,7 @@ fn drain(
             && let Some(address) = after.split_whitespace().next()
         {
             // Nobody listens any more once the first address is known.
-            drop(found.send(address.to_owned()));
+            drop(found.try_send(address.to_owned()));
         }
     }
 }
