@@ -16,12 +16,14 @@ use tollgate_core::sessions::{Caps, Full, Lifetimes, Session, SessionBook};
 
 const SHARDS: usize = 64;
 
+/// A plain mutex: held for one map operation, never across an await.
+type Shard<K, V> = Mutex<HashMap<K, V>>;
+
 /// A [`SessionBook`] in memory.
 #[derive(Debug)]
 pub struct MemorySessions {
-    // A plain mutex: held for one map operation, never across an await.
-    sessions: Box<[Mutex<HashMap<SessionKey, Arc<Session>>>]>,
-    callers: Box<[Mutex<HashMap<CallerKey, usize>>]>,
+    sessions: Box<[Shard<SessionKey, Arc<Session>>]>,
+    callers: Box<[Shard<CallerKey, usize>]>,
     count: AtomicUsize,
     hasher: RandomState,
 }
@@ -38,12 +40,12 @@ impl Default for MemorySessions {
 }
 
 impl MemorySessions {
-    fn shard(&self, key: SessionKey) -> &Mutex<HashMap<SessionKey, Arc<Session>>> {
+    fn shard(&self, key: SessionKey) -> &Shard<SessionKey, Arc<Session>> {
         // Keys are random, so their first byte spreads evenly.
         &self.sessions[usize::from(key.0[0]) % SHARDS]
     }
 
-    fn caller_shard(&self, caller: CallerKey) -> &Mutex<HashMap<CallerKey, usize>> {
+    fn caller_shard(&self, caller: CallerKey) -> &Shard<CallerKey, usize> {
         let hash = usize::try_from(self.hasher.hash_one(caller) % SHARDS as u64).unwrap_or(0);
         &self.callers[hash]
     }

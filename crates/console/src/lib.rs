@@ -5,9 +5,7 @@
 
 mod status;
 
-pub use status::{
-    EndpointState, EndpointStatus, GateStatus, RouteStatus, Status, UpstreamStatus,
-};
+pub use status::{EndpointState, EndpointStatus, GateStatus, RouteStatus, Status, UpstreamStatus};
 
 use axum::extract::State;
 use axum::http::StatusCode;

@@ -148,8 +148,7 @@ impl Expected {
     fn judge_batch(&mut self, message: Bytes) -> Result<Verdict, Refusal> {
         let glances = reply::glance_any(&message, BATCH_MAX).map_err(|fault| invalid(&fault))?;
         for glance in &glances {
-            let is_answer =
-                matches!(glance.kind, GlanceKind::Response | GlanceKind::ErrorResponse);
+            let is_answer = matches!(glance.kind, GlanceKind::Response | GlanceKind::ErrorResponse);
             if is_answer && !self.settle(&message, glance) && !self.may_answer_anything() {
                 self.knowledge.note_dropped();
                 return Ok(Verdict::Drop);
@@ -192,9 +191,10 @@ impl Expected {
         let method = glance.method.map(|name| name.decode(&message));
         let method = method.as_deref().unwrap_or("");
         if self.method == Method::Listen {
-            let ours = glance.params.as_ref().and_then(|params| params.subscription_id).is_some_and(|id| {
-                self.first.is_some_and(|own| same_id(own.of(&self.body), id.of(&message)))
-            });
+            let ours =
+                glance.params.as_ref().and_then(|params| params.subscription_id).is_some_and(
+                    |id| self.first.is_some_and(|own| same_id(own.of(&self.body), id.of(&message))),
+                );
             let is_ack = method == "notifications/subscriptions/acknowledged";
             let belongs = ours
                 && (is_ack || self.acknowledged)

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
-use tollgate_core::bounds::{FAREWELLS_MAX, FAREWELL_SECS};
+use tollgate_core::bounds::{FAREWELL_SECS, FAREWELLS_MAX};
 use tollgate_core::sessions::Home;
 use tollgate_mcp::headers::MCP_SESSION_ID;
 
@@ -38,7 +38,8 @@ impl Farewells {
         headers.insert(MCP_SESSION_ID, id);
         let limit = Duration::from_secs(FAREWELL_SECS);
         let deadlines = Deadlines { first_byte: limit, pause: Some(limit), total: Some(limit) };
-        let exchange = endpoint.send(Outgoing { method: Method::DELETE, headers, body: Bytes::new() }, deadlines);
+        let exchange = endpoint
+            .send(Outgoing { method: Method::DELETE, headers, body: Bytes::new() }, deadlines);
         let mut ward = Orphanage::default().ward(exchange, false);
         match ward.head().await {
             Ok((status, _)) => {

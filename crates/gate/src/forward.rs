@@ -64,7 +64,7 @@ pub async fn send(
 
 impl Forward<'_> {
     /// Sends a request to some endpoint, trying others while it provably reached none.
-    async fn to_any(
+    async fn try_any(
         &self,
         headers: &HeaderMap,
         body: &Bytes,
@@ -77,7 +77,7 @@ impl Forward<'_> {
         .retry_after(5);
         for _ in 0..TRIES_MAX {
             let Some(endpoint) = self.call.route.upstream.pick() else { break };
-            match self.to_endpoint(&endpoint, headers.clone(), body.clone(), post).await {
+            match self.ask(&endpoint, headers.clone(), body.clone(), post).await {
                 Ok(sent) => return Ok((endpoint, sent)),
                 Err(SendError::NotSent(cause)) => last = refuse_send(&SendError::NotSent(cause)),
                 Err(error) => return Err(refuse_send(&error)),
@@ -87,7 +87,7 @@ impl Forward<'_> {
     }
 
     /// Sends a POST to one endpoint and waits for the head of its reply.
-    async fn to_endpoint(
+    async fn ask(
         &self,
         endpoint: &Arc<Endpoint>,
         headers: HeaderMap,
@@ -101,7 +101,8 @@ impl Forward<'_> {
             pause: (!is_lasting).then_some(timeouts.pause),
             total: (!is_lasting).then_some(timeouts.total),
         };
-        let exchange = endpoint.send(Outgoing { method: HttpMethod::POST, headers, body }, deadlines);
+        let exchange =
+            endpoint.send(Outgoing { method: HttpMethod::POST, headers, body }, deadlines);
         let keeps = !post.era.disconnect_is_cancel();
         let mut ward = self.gate.orphanage.ward(exchange, keeps);
         let (status, headers) = ward.head().await?;

@@ -8,11 +8,11 @@
 
 use crate::call::{Ask, Call, Post};
 use crate::ledger::Ledger;
-use crate::listen::Peer;
+use crate::listen::{self, Peer};
 use crate::snapshot::{Route, Snapshot};
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method as HttpMethod, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method as HttpMethod, Request, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -21,7 +21,9 @@ use tollgate_core::bounds;
 use tollgate_core::principal::CallerKey;
 use tollgate_core::refusal::{Reason, Refusal};
 use tollgate_mcp::era::{self, Era, legacy, modern};
-use tollgate_mcp::headers::{LAST_EVENT_ID, MCP_PARAM_PREFIX, MCP_PROTOCOL_VERSION, MCP_SESSION_ID};
+use tollgate_mcp::headers::{
+    LAST_EVENT_ID, MCP_PARAM_PREFIX, MCP_PROTOCOL_VERSION, MCP_SESSION_ID,
+};
 use tollgate_mcp::json::{self, Body, Message};
 use tollgate_mcp::methods::Method;
 
@@ -64,7 +66,7 @@ pub async fn read(
     let ask = match head.method {
         HttpMethod::POST => {
             check_media(&head.headers)?;
-            let bytes = read_body(&head.headers, body, snapshot).await?;
+            let bytes = read_body((head.version, &head.headers), body, snapshot).await?;
             Ask::Post(Box::new(judge(snapshot, &route, &head.headers, bytes, ledger)?))
         }
         HttpMethod::GET => {
@@ -115,7 +117,9 @@ fn check_media(headers: &HeaderMap) -> Result<(), Refusal> {
         return unsupported("send the message as `Content-Type: application/json` in UTF-8");
     }
     if headers.get(CONTENT_ENCODING).is_some_and(|value| value != "identity") {
-        return unsupported("send the body without `Content-Encoding`: it is not decompressed here");
+        return unsupported(
+            "send the body without `Content-Encoding`: it is not decompressed here",
+        );
     }
     accepts(headers, "application/json").or_else(|_| accepts(headers, "text/event-stream"))
 }
@@ -152,17 +156,27 @@ fn accepts(headers: &HeaderMap, kind: &str) -> Result<(), Refusal> {
     Err(Refusal::new(Reason::NotAcceptable, text))
 }
 
+/// Reads the body whole. Over HTTP/1 the connection watches its pace; over HTTP/2 it cannot, so
+/// this does.
 async fn read_body(
-    headers: &HeaderMap,
-    mut body: Incoming,
+    (version, headers): (Version, &HeaderMap),
+    body: Incoming,
     snapshot: &Snapshot,
 ) -> Result<Bytes, Refusal> {
-    let limit = snapshot.settings.limits.request_bytes_max;
+    let limits = &snapshot.settings.limits;
     let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     let declared = declared.and_then(|text| text.parse::<usize>().ok());
-    if declared.is_some_and(|declared| declared > limit) {
-        return Err(too_large(limit));
+    if declared.is_some_and(|declared| declared > limits.request_bytes_max) {
+        return Err(too_large(limits.request_bytes_max));
     }
+    let gathered = gather(body, declared.unwrap_or(0), limits.request_bytes_max);
+    if version != Version::HTTP_2 {
+        return gathered.await;
+    }
+    tokio::time::timeout(limits.body, gathered).await.unwrap_or_else(|_| Err(too_slow()))
+}
+
+async fn gather(mut body: Incoming, declared: usize, limit: usize) -> Result<Bytes, Refusal> {
     let mut whole: Option<BytesMut> = None;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| broken_body(&error))?;
@@ -172,7 +186,7 @@ async fn read_body(
             return if data.len() > limit { Err(too_large(limit)) } else { Ok(data) };
         }
         let gathered = whole.get_or_insert_with(|| {
-            BytesMut::with_capacity(declared.unwrap_or(0).clamp(data.len(), 64 * bounds::KIB))
+            BytesMut::with_capacity(declared.clamp(data.len(), data.len().max(64 * bounds::KIB)))
         });
         if gathered.len() + data.len() > limit {
             return Err(too_large(limit));
@@ -183,18 +197,19 @@ async fn read_body(
 }
 
 fn too_large(limit: usize) -> Refusal {
-    Refusal::new(Reason::TooLarge, format!("the body is larger than the {limit} bytes allowed here"))
+    Refusal::new(
+        Reason::TooLarge,
+        format!("the body is larger than the {limit} bytes allowed here"),
+    )
+}
+
+fn too_slow() -> Refusal {
+    Refusal::new(Reason::RequestTimeout, "the body did not arrive in time")
 }
 
 fn broken_body(error: &hyper::Error) -> Refusal {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if let Some(io) = error.downcast_ref::<std::io::Error>()
-            && io.kind() == std::io::ErrorKind::TimedOut
-        {
-            return Refusal::new(Reason::RequestTimeout, "the body did not arrive in time");
-        }
-        cause = error.source();
+    if listen::is_too_slow(error) {
+        return too_slow();
     }
     Refusal::new(Reason::BadRequest, "the body is not framed as its headers say")
 }
@@ -214,8 +229,13 @@ fn judge(
     };
     let messages = json::judge(&body, &limits).map_err(|fault| {
         ledger.id = fault.id.map(|id| Bytes::copy_from_slice(id.of(&body)));
-        let reason =
-            if fault.kind.is_parse_error() { Reason::ParseError } else { Reason::InvalidRequest };
+        let reason = if fault.kind.is_parse_error() {
+            Reason::ParseError
+        } else if fault.kind.is_invalid_params() {
+            Reason::InvalidParams
+        } else {
+            Reason::InvalidRequest
+        };
         Refusal::new(reason, fault.to_string())
     })?;
     let version_header = headers.get(MCP_PROTOCOL_VERSION).and_then(|value| value.to_str().ok());
@@ -242,9 +262,7 @@ fn judge_one(
     ledger: &mut Ledger,
 ) -> Result<(Era, Method), Refusal> {
     ledger.id = match message.kind {
-        json::Kind::Request => {
-            message.id.map(|id| body.slice(id.start as usize..id.end as usize))
-        }
+        json::Kind::Request => message.id.map(|id| body.slice(id.start as usize..id.end as usize)),
         json::Kind::Notification | json::Kind::Response => None,
     };
     let method = message.method.map_or(Method::Other, |name| Method::of(&name.decode(body)));

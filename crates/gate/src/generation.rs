@@ -33,7 +33,11 @@ impl Generation {
     /// The id the upstream gave, if it was this home that gave it.
     #[must_use]
     pub fn unmark(self, id: &[u8]) -> Option<&[u8]> {
-        if self.is_first() { Some(id) } else { id.strip_prefix(format!("tg{}~", self.0).as_bytes()) }
+        if self.is_first() {
+            Some(id)
+        } else {
+            id.strip_prefix(format!("tg{}~", self.0).as_bytes())
+        }
     }
 }
 

@@ -99,8 +99,7 @@ impl Knowledge {
             return message;
         }
         let Ok(listed) = headers::annotations(&message, result) else { return message };
-        let mut tools =
-            if is_first_page { Tools::new() } else { Tools::clone(&self.tools.load()) };
+        let mut tools = if is_first_page { Tools::new() } else { Tools::clone(&self.tools.load()) };
         let mut bad = Vec::new();
         for tool in listed {
             match tool.outcome {

@@ -69,9 +69,9 @@ impl Names {
 
     fn is_ours(&self, authority: &str) -> bool {
         let name = without_port(authority);
-        self.hosts.iter().any(|ours| {
-            ours.eq_ignore_ascii_case(authority) || ours.eq_ignore_ascii_case(name)
-        })
+        self.hosts
+            .iter()
+            .any(|ours| ours.eq_ignore_ascii_case(authority) || ours.eq_ignore_ascii_case(name))
     }
 
     fn check_origin(&self, headers: &HeaderMap) -> Result<(), Refusal> {
@@ -143,7 +143,14 @@ mod tests {
         {
             assert_eq!(judged(host, None), Ok(()), "{host}");
         }
-        for host in ["gw.example.com", "gw.example.com:80", "evil.com", "localhost.evil", "", "localhost:80@evil"] {
+        for host in [
+            "gw.example.com",
+            "gw.example.com:80",
+            "evil.com",
+            "localhost.evil",
+            "",
+            "localhost:80@evil",
+        ] {
             assert_eq!(judged(host, None), Err(Reason::HostRefused), "{host}");
         }
     }

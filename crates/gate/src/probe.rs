@@ -80,7 +80,8 @@ async fn ask(gate: &Gate, snapshot: &Snapshot, route: &Route) -> Result<Found, R
     for _ in 0..3 {
         let endpoint = route.upstream.pick().ok_or_else(down)?;
         let body = Bytes::from(DISCOVER.replace("VERSION", modern::VERSION));
-        let exchange = endpoint.send(Outgoing { method: Method::POST, headers: probe_headers(), body }, deadlines);
+        let exchange = endpoint
+            .send(Outgoing { method: Method::POST, headers: probe_headers(), body }, deadlines);
         let mut ward = gate.orphanage.ward(exchange, false);
         let Ok((status, _)) = ward.head().await else { continue };
         let limit = snapshot.settings.limits.reply_bytes_max.min(MIB);

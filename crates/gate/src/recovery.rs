@@ -136,7 +136,8 @@ async fn reopen(
         return if negotiated(&answer) == Some(version) {
             Ok((endpoint, id))
         } else {
-            let home = Home { endpoint: endpoint.id().clone(), upstream_session: id, generation: 0 };
+            let home =
+                Home { endpoint: endpoint.id().clone(), upstream_session: id, generation: 0 };
             forward.gate.farewells.send(&forward.call.route.upstream, home);
             Err(session::unknown())
         };

@@ -111,15 +111,19 @@ impl Seal {
         let len = URL_SAFE_NO_PAD.decode_slice(text, &mut whole).ok()?;
         let (head, sealed) = whole.get_mut(..len)?.split_at_mut_checked(1 + NONCE_LEN)?;
         let aad = bound(purpose, context);
-        self.keys.iter().filter(|(id, _)| *id == head[0]).find_map(|(_, key)| {
-            let nonce = Nonce::try_assume_unique_for_key(&head[1..]).ok()?;
-            // A failed opening destroys its input, and ids of two keys may be equal.
-            let mut copy = [0; SEALED_BYTES_MAX];
-            let copy = copy.get_mut(..sealed.len())?;
-            copy.copy_from_slice(sealed);
-            let plain = key.open_in_place(nonce, Aad::from(&aad[..]), copy).ok()?;
-            Some(plain.to_vec())
-        }).and_then(|plain| read(&plain))
+        self.keys
+            .iter()
+            .filter(|(id, _)| *id == head[0])
+            .find_map(|(_, key)| {
+                let nonce = Nonce::try_assume_unique_for_key(&head[1..]).ok()?;
+                // A failed opening destroys its input, and ids of two keys may be equal.
+                let mut copy = [0; SEALED_BYTES_MAX];
+                let copy = copy.get_mut(..sealed.len())?;
+                copy.copy_from_slice(sealed);
+                let plain = key.open_in_place(nonce, Aad::from(&aad[..]), copy).ok()?;
+                Some(plain.to_vec())
+            })
+            .and_then(|plain| read(&plain))
     }
 }
 

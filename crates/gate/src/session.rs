@@ -91,7 +91,8 @@ impl Sessions {
         let context = context(&bounds);
         let id = bounds.seal.seal(Purpose::Session, &context, &plain, &*self.entropy);
         let id = id.and_then(|id| HeaderValue::from_str(&id).ok());
-        let id = id.ok_or_else(|| Refusal::new(Reason::Internal, "the session id cannot be made"))?;
+        let id =
+            id.ok_or_else(|| Refusal::new(Reason::Internal, "the session id cannot be made"))?;
         let owner = (caller, bounds.upstream.clone());
         let session = Session::new(SessionKey(key), owner, home, memory, self.clock.now());
         self.book.open(session, caps).map_err(refuse_full)?;

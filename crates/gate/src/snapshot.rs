@@ -78,7 +78,8 @@ impl Snapshot {
     ) -> Result<Self, CompileError> {
         let upstreams =
             Upstreams::build(&settings.upstreams, previous.map(|snapshot| &*snapshot.upstreams))?;
-        let keeps_seal = previous.filter(|old| old.settings.sessions.keys == settings.sessions.keys);
+        let keeps_seal =
+            previous.filter(|old| old.settings.sessions.keys == settings.sessions.keys);
         let seal = match keeps_seal {
             Some(old) => old.seal.clone(),
             None => Arc::new(Seal::new(&settings.sessions.keys, entropy)?),
@@ -86,9 +87,11 @@ impl Snapshot {
         let mut known: HashMap<UpstreamName, Arc<Knowledge>> = previous
             .iter()
             .flat_map(|old| old.routes.values())
-            .filter(|route| upstreams.get(route.upstream.name()).is_some_and(|now| {
-                now.settings() == route.upstream.settings()
-            }))
+            .filter(|route| {
+                upstreams
+                    .get(route.upstream.name())
+                    .is_some_and(|now| now.settings() == route.upstream.settings())
+            })
             .map(|route| (route.upstream.name().clone(), route.knowledge.clone()))
             .collect();
         let mut routes = HashMap::new();

@@ -96,7 +96,10 @@ impl Ward {
     }
 
     /// Polls for the next piece of the reply's body; `None` at its end.
-    pub fn poll_data(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, SendError>>> {
+    pub fn poll_data(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, SendError>>> {
         loop {
             let State::Answering(body) = &mut self.state else { return Poll::Ready(None) };
             match std::task::ready!(Pin::new(body).poll_frame(context)) {

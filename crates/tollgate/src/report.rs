@@ -41,7 +41,11 @@ impl Overview {
 
 impl Subject for Overview {
     fn ready(&self) -> Result<(), String> {
-        if self.gate.status().is_draining { Err("the gate is shutting down".into()) } else { Ok(()) }
+        if self.gate.status().is_draining {
+            Err("the gate is shutting down".into())
+        } else {
+            Ok(())
+        }
     }
 
     fn status(&self) -> Status {

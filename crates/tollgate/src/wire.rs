@@ -74,10 +74,8 @@ pub(crate) async fn build(settings: Settings, admin: Option<SocketAddr>) -> anyh
 }
 
 async fn serve_gate(listener: TcpListener, gate: Arc<Gate>, control: Arc<Control>) {
-    listen::serve(listener, control, move |request, peer| {
-        path::serve(gate.clone(), request, peer)
-    })
-    .await;
+    listen::serve(listener, control, move |request, peer| path::serve(gate.clone(), request, peer))
+        .await;
 }
 
 async fn serve_admin(listener: TcpListener, overview: Arc<Overview>, drain: Drain) {
@@ -95,9 +93,10 @@ impl House {
         let mut serving = self.serving;
         if tokio::time::timeout(grace, &mut serving).await.is_err() {
             tracing::warn!(?grace, "calls were still in flight at the deadline and are cut");
+            self.drain.force();
+            // Cutting takes a moment at most; a defect there must not keep the process alive.
+            drop(tokio::time::timeout(Duration::from_secs(1), &mut serving).await);
         }
         self.drain.force();
-        // Cutting takes a moment at most; a defect there must not keep the process alive.
-        drop(tokio::time::timeout(Duration::from_secs(1), serving).await);
     }
 }

@@ -31,7 +31,7 @@ impl Forward<'_> {
     /// Opens a session on some endpoint and hands out its sealed id.
     pub(super) async fn initialize(&self, post: &Post) -> Result<Response<GateBody>, Refusal> {
         let body = with_legacy_version(post);
-        let (endpoint, sent) = self.to_any(&post_headers(), &body, post).await?;
+        let (endpoint, sent) = self.try_any(&post_headers(), &body, post).await?;
         let expected = Expected::answers_to(post, self.call.route.knowledge.clone());
         let Sent { mut ward, status, headers } = sent;
         if !status.is_success() {
@@ -78,8 +78,7 @@ impl Forward<'_> {
         let version = negotiated.as_deref().and_then(Version::parse);
         let Some(id) = id else { return Ok(None) };
         self.call.route.knowledge.note_session();
-        let home =
-            Home { endpoint: endpoint.id().clone(), upstream_session: id, generation: 0 };
+        let home = Home { endpoint: endpoint.id().clone(), upstream_session: id, generation: 0 };
         let opened = match version {
             None => Err(Refusal::new(
                 Reason::UpstreamInvalid,
@@ -142,7 +141,7 @@ impl Forward<'_> {
         };
         let mut headers = post_headers();
         write_session(&mut headers, session, version);
-        self.to_endpoint(&endpoint, headers, post.body.clone(), post).await
+        self.ask(&endpoint, headers, post.body.clone(), post).await
     }
 
     /// A new home for a lost session, if its upstream's sessions can be recovered. Otherwise the
@@ -202,7 +201,8 @@ impl Forward<'_> {
         }
         let first_byte = upstream.settings().timeouts.first_byte;
         let deadlines = Deadlines { first_byte, pause: None, total: None };
-        let exchange = endpoint.send(Outgoing { method: HttpMethod::GET, headers, body: Bytes::new() }, deadlines);
+        let exchange = endpoint
+            .send(Outgoing { method: HttpMethod::GET, headers, body: Bytes::new() }, deadlines);
         let mut ward = self.gate.orphanage.ward(exchange, false);
         let (status, headers) = ward.head().await?;
         Ok(Sent { ward, status, headers })

@@ -33,7 +33,7 @@ impl Forward<'_> {
                 }
             }
         }
-        let (_, sent) = self.to_any(&headers, &post.body, post).await?;
+        let (_, sent) = self.try_any(&headers, &post.body, post).await?;
         let Sent { ward, status, headers } = sent;
         let expected = Expected::answers_to(post, self.call.route.knowledge.clone());
         let sent = Sent { ward, status, headers };
