@@ -142,9 +142,9 @@ pub(crate) struct ServeArgs {
 /// Where the demo listens.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// Where the gate listens; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
-    pub(crate) listen: SocketAddr,
+    /// Where the gate listens [default: 127.0.0.1:8484, or a free port when that is taken]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
 }
 
 /// Which file is checked.

@@ -81,6 +81,14 @@ pub(crate) fn load(path: &Path) -> Result<Checked, Report> {
     Ok(checked)
 }
 
+/// Judges a configuration that is not in a file, under a name for its reports.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub(crate) fn from_text(name: &str, source: &str) -> Result<Checked, Report> {
+    judge(Path::new(name), Path::new(""), source, &|name| std::env::var(name).ok())
+}
+
 /// Judges the text of a file. `path` only names it in reports.
 fn judge(
     path: &Path,

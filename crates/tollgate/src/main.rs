@@ -8,6 +8,10 @@ mod config;
 
 mod serve;
 
+mod wire;
+
+mod report;
+
 mod demo;
 
 mod check;
@@ -35,7 +39,7 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     match &cli.command {
         Command::Serve(args) => return serve::run(args, &cli.log),
-        Command::Demo(args) => return demo::run(args, &cli.log),
+        Command::Demo(args) => serve::demo(args, &cli.log)?,
         Command::Check(args) => return Ok(check::run(args)?),
         Command::Schema => schema::run()?,
         Command::Completions(args) => {
