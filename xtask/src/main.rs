@@ -6,6 +6,7 @@
 //! Next: `test.rs` (everything, in order), then the file of the command you need.
 #![expect(clippy::print_stdout, reason = "a command-line tool speaks through its output")]
 
+mod bench;
 mod clients;
 mod conformance;
 mod gate;
@@ -26,7 +27,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   conformance [--direct] [--release] [--gate PROGRAM] [--only PEER]
                                            the official suite, through the gate and directly
   clients [--direct] [--release] [--gate PROGRAM] [--only CLIENT]
-                                           real clients, through the gate and directly";
+                                           real clients, through the gate and directly
+  bench [--quick] [--json FILE] ...        speed against a bare proxy and nginx (see --help)";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -48,6 +50,7 @@ fn run(words: &[String]) -> anyhow::Result<()> {
         "peers" => peers::run(&root, rest),
         "conformance" => conformance::run(&root, rest),
         "clients" => clients::run(&root, rest),
+        "bench" => bench::run(rest.iter().map(std::ffi::OsString::from)),
         other => bail!("unknown command `{other}`\n{USAGE}"),
     }
 }
