@@ -11,7 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// Each package of ours with those of ours it may use. The binary and the tools may use all.
-const FLOORS: [(&str, &[&str]); 8] = [
+const FLOORS: [(&str, &[&str]); 10] = [
     ("tollgate-core", &[]),
     ("tollgate-mcp", &["tollgate-core"]),
     ("tollgate-backends", &["tollgate-core"]),
@@ -20,6 +20,8 @@ const FLOORS: [(&str, &[&str]); 8] = [
     ("tollgate-demo", &[]),
     ("everything", &[]),
     ("rmcp-client", &[]),
+    ("bench-peers", &[]),
+    ("testkit", &[]),
 ];
 /// Packages that may use all others.
 const TOPS: [&str; 2] = ["tollgate", "xtask"];
