@@ -27,12 +27,39 @@ pub const HEAD_BYTES_MAX: usize = 32 * KIB;
 pub const HEADERS_MAX: usize = 100;
 /// Longest chunk-size line including extensions. Nobody sends extensions.
 pub const CHUNK_LINE_BYTES_MAX: usize = 256;
+/// Longest trailer section of a request. Trailers are read over, never merged into the headers.
+pub const TRAILER_BYTES_MAX: usize = 4 * KIB;
+/// Largest read buffer, and largest write buffer, of one HTTP/1 connection. They start at 8 KiB and
+/// grow only while bodies fill them.
+pub const CONNECTION_BUFFER_BYTES_MAX: usize = 64 * KIB;
 /// Streams one HTTP/2 connection may have open at once.
 pub const H2_STREAMS_MAX: u32 = 256;
 /// Streams a peer may reset before we have dealt with them (CVE-2023-44487).
 pub const H2_PENDING_RESETS_MAX: usize = 32;
 /// Streams we reset because of the peer before the connection is closed (CVE-2025-8671).
 pub const H2_LOCAL_RESETS_MAX: usize = 256;
+/// Bytes a peer may send on one HTTP/2 stream, and on one connection, before they are read. The
+/// latter bounds what a connection's request bodies can occupy unread.
+pub const H2_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+/// See [`H2_STREAM_WINDOW_BYTES`].
+pub const H2_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+/// Reply bytes of one HTTP/2 stream that wait for the peer's window.
+pub const H2_SEND_BYTES_MAX: usize = 64 * KIB;
+/// A silent HTTP/2 connection is pinged every so many seconds, and closed when the answer takes as
+/// long again.
+pub const H2_PING_SECS: u64 = 30;
+
+/// Connections the kernel may hold for us before they are accepted.
+pub const LISTEN_BACKLOG: u32 = 4_096;
+/// After a refusal in mid-request the rest of what the client sends is read over for so long, so
+/// that the kernel does not reset the connection before the client has read the answer.
+pub const LINGER_MILLIS: u64 = 1_000;
+/// Bytes read over after a refusal in mid-request.
+pub const LINGER_BYTES_MAX: usize = 256 * KIB;
+/// The certificate files are compared with what is served every so many seconds.
+pub const CERTIFICATE_CHECK_SECS: u64 = 2;
+/// Largest certificate, key or CA file.
+pub const CERTIFICATE_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// Open client connections, in total.
 pub const CONNECTIONS_MAX: usize = 50_000;
@@ -65,6 +92,44 @@ pub const STREAM_KEEPALIVE_SECS: u64 = 15;
 /// In-flight calls get this many seconds to finish after SIGTERM.
 pub const DRAIN_SECS: u64 = 30;
 
+/// Longest configuration file, in bytes. A thousand upstreams fit four times.
+pub const CONFIG_BYTES_MAX: usize = MIB;
+/// Deepest nesting of the configuration; its own keys need 7 levels.
+pub const CONFIG_DEPTH_MAX: usize = 32;
+/// Most values in the configuration file.
+pub const CONFIG_NODES_MAX: usize = 200_000;
+/// Most mistakes reported at once; a person corrects fewer before looking again.
+pub const CONFIG_MISTAKES_MAX: usize = 100;
+/// Longest file the configuration refers to, in bytes: system CA bundles have some 300 KiB.
+pub const CONFIG_REFERENCE_BYTES_MAX: usize = MIB;
+/// Most files the configuration may refer to, each of which is watched.
+pub const CONFIG_REFERENCES_MAX: usize = 4_096;
+/// Most upstreams, and most routes.
+pub const UPSTREAMS_MAX: usize = 1_000;
+/// Most endpoints of one upstream: each is checked and has a pool of its own.
+pub const ENDPOINTS_MAX: usize = 256;
+/// Most headers of an upstream's credential.
+pub const CREDENTIAL_HEADERS_MAX: usize = 16;
+/// Longest header value of an upstream's credential, in bytes: what common servers take in a line.
+pub const CREDENTIAL_BYTES_MAX: usize = 8 * KIB;
+/// Most keys that unseal session ids: each is tried in turn on every request.
+pub const SEAL_KEYS_MAX: usize = 8;
+
+/// Each endpoint is asked for its health every so many seconds.
+pub const HEALTH_EVERY_SECS: u64 = 5;
+/// An endpoint must answer a health check within this many seconds.
+pub const HEALTH_TIMEOUT_SECS: u64 = 2;
+/// Failed checks in a row that make an endpoint unhealthy: one may be a lost packet.
+pub const UNHEALTHY_AFTER: usize = 2;
+/// Good checks in a row that make an endpoint healthy again.
+pub const HEALTHY_AFTER: usize = 1;
+/// Failed calls in a row after which an endpoint is left out.
+pub const EJECTION_FAILURES: usize = 5;
+/// An ejected endpoint is left out for this many seconds.
+pub const EJECTION_SECS: u64 = 30;
+/// Host names of endpoints are resolved again every so many seconds.
+pub const RESOLVE_EVERY_SECS: u64 = 10;
+
 /// Connecting to an endpoint, TLS included, in seconds.
 pub const UPSTREAM_CONNECT_SECS: u64 = 5;
 /// From the request being sent to the first byte of the reply, in seconds.
@@ -78,8 +143,26 @@ pub const UPSTREAM_TOTAL_SECS: u64 = 15 * 60;
 pub const UPSTREAM_POOL_IDLE_MILLIS: u64 = 4_000;
 /// Idle pooled connections kept per endpoint.
 pub const UPSTREAM_POOL_IDLE_MAX: usize = 256;
+/// Longest read buffer of an upstream connection; it starts at 8 KiB and grows with full reads. Large
+/// replies then take few system calls, and an idle connection holds no more than this.
+pub const UPSTREAM_BUFFER_BYTES_MAX: usize = 64 * KIB;
+/// Addresses taken from one resolution of a host name.
+pub const UPSTREAM_ADDRESSES_MAX: usize = 64;
+/// A host name is not resolved again sooner than this many milliseconds, however often connecting
+/// fails.
+pub const UPSTREAM_RESOLVE_GAP_MILLIS: u64 = 1_000;
+/// One resolution of a host name takes at most this many seconds.
+pub const UPSTREAM_RESOLVE_SECS: u64 = 10;
+/// Endpoints kept per upstream whose address has left DNS while sessions may still live on them.
+pub const UPSTREAM_RETIRED_MAX: usize = 64;
+/// An endpoint that cannot be used is probed at least this often, in milliseconds.
+pub const UPSTREAM_PROBE_AGAIN_MILLIS: u64 = 1_000;
 /// Replies of legacy calls that go on being read after their client vanished, in total.
 pub const ORPHANS_MAX: usize = 1_024;
+/// Upstream sessions being ended at the same time; sixty-four times as many may wait for it.
+pub const FAREWELLS_MAX: usize = 32;
+/// Time for ending one upstream session, in seconds.
+pub const FAREWELL_SECS: u64 = 5;
 /// URIs one session may be subscribed to and have restored (`sessions: recoverable`).
 pub const RESTORED_SUBSCRIPTIONS_MAX: usize = 64;
 /// Longest `initialize` body kept for restoring a session (`sessions: recoverable`).
@@ -87,7 +170,9 @@ pub const RESTORED_INITIALIZE_BYTES_MAX: usize = 16 * KIB;
 /// Tools of one upstream whose header annotations are remembered.
 pub const ANNOTATED_TOOLS_MAX: usize = 1_000;
 
+const _: () = assert!(CONNECTION_BUFFER_BYTES_MAX > HEAD_BYTES_MAX);
 const _: () = assert!(REPLY_BYTES_MAX >= REQUEST_BYTES_MAX);
 const _: () = assert!(SESSIONS_MAX >= SESSIONS_PER_CALLER_MAX);
 const _: () = assert!(UPSTREAM_TOTAL_SECS >= UPSTREAM_FIRST_BYTE_SECS);
 const _: () = assert!(UPSTREAM_POOL_IDLE_MILLIS < 5_000);
+const _: () = assert!(UPSTREAM_BUFFER_BYTES_MAX >= HEAD_BYTES_MAX);

@@ -19,6 +19,8 @@ pub enum Reason {
     RouteUnknown,
     /// The route does not serve this HTTP method.
     MethodNotAllowed,
+    /// The client takes no kind of reply that MCP has.
+    NotAcceptable,
     /// The body is not declared as JSON, or is content-encoded.
     UnsupportedMedia,
     /// The body is larger than the gate accepts.
@@ -84,6 +86,7 @@ impl Reason {
             Self::OriginRefused => "origin_refused",
             Self::RouteUnknown => "route_unknown",
             Self::MethodNotAllowed => "method_not_allowed",
+            Self::NotAcceptable => "not_acceptable",
             Self::UnsupportedMedia => "unsupported_media",
             Self::TooLarge => "too_large",
             Self::RequestTimeout => "request_timeout",
@@ -116,6 +119,7 @@ impl Reason {
             | Self::OriginRefused
             | Self::RouteUnknown
             | Self::MethodNotAllowed
+            | Self::NotAcceptable
             | Self::UnsupportedMedia
             | Self::TooLarge
             | Self::RequestTimeout

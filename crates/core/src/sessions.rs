@@ -164,6 +164,12 @@ pub enum Full {
 /// In-process implementations answer at once. One that asks over the network will come with a
 /// near cache and its own awaiting port, so that the local case never pays for it.
 pub trait SessionBook: Send + Sync + std::fmt::Debug {
+    /// Whether a session of this caller could be added now.
+    ///
+    /// # Errors
+    /// [`Full`] when a cap is reached.
+    fn room(&self, caller: CallerKey, caps: Caps) -> Result<(), Full>;
+
     /// Adds a session.
     ///
     /// # Errors

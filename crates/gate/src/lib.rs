@@ -1,3 +1,65 @@
-//! The data plane.
+//! The data plane: from a connection to an upstream and back.
+//!
+//! The tour follows one request. A reader who wants the whole of it starts at [`path`].
 
 pub mod settings;
+
+pub mod gate;
+
+pub mod snapshot;
+
+pub mod drain;
+
+pub mod listen;
+
+pub mod path;
+
+pub mod ledger;
+
+pub mod names;
+
+pub mod cors;
+
+pub mod call;
+
+pub mod frame;
+
+pub mod identify;
+
+pub mod permit;
+
+pub mod admit;
+
+pub mod route;
+
+pub mod probe;
+
+pub mod knowledge;
+
+pub mod seal;
+
+pub mod session;
+
+pub mod recovery;
+
+pub mod generation;
+
+pub mod farewell;
+
+pub mod forward;
+
+pub mod upstream;
+
+pub mod ward;
+
+pub mod expect;
+
+pub mod relay;
+
+pub mod streams;
+
+pub mod body;
+
+pub mod reply;
+
+pub mod system;

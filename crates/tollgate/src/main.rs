@@ -1,3 +1,59 @@
-//! The Tollgate binary: reads the configuration, wires the rooms together, and runs them.
+//! The Tollgate binary: reads the command line and hands over to one file per command.
+//!
+//! Exit codes: 0 done, 1 a failure while running, 2 a wrong command line or configuration.
 
-fn main() {}
+mod cli;
+
+mod config;
+
+mod serve;
+
+mod wire;
+
+mod report;
+
+mod demo;
+
+mod check;
+
+mod schema;
+
+use clap::{CommandFactory as _, Parser as _};
+use cli::{Cli, Command};
+use std::io::Write as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(code) => code,
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing is left to tell where standard error is closed too.
+            let _ = writeln!(std::io::stderr(), "tollgate: {error:#}");
+            ExitCode::from(cli::EXIT_FAILED)
+        }
+    }
+}
+
+fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
+    match &cli.command {
+        Command::Serve(args) => return serve::run(args, &cli.log),
+        Command::Demo(args) => serve::demo(args, &cli.log)?,
+        Command::Check(args) => return Ok(check::run(args)?),
+        Command::Schema => schema::run()?,
+        Command::Completions(args) => {
+            // Into memory first: clap's generator panics when the pipe it writes to is closed.
+            let mut script = Vec::new();
+            clap_complete::generate(args.shell, &mut Cli::command(), "tollgate", &mut script);
+            std::io::stdout().write_all(&script)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `tollgate schema | head` is not a failure.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<std::io::Error>();
+    io.is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+}

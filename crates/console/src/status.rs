@@ -1,0 +1,112 @@
+//! The shape of `/status`. Names are stable: dashboards and scripts read them.
+
+use serde::Serialize;
+
+/// Everything `/status` tells.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// Tollgate's version.
+    pub version: String,
+    /// Seconds since the start.
+    pub uptime_seconds: u64,
+    /// The configuration version in force: the first 12 hex digits of its hash.
+    pub configuration: String,
+    /// Why the last reload was not taken, if it was not.
+    pub reload_error: Option<String>,
+    /// The data plane.
+    pub gate: GateStatus,
+    /// Routes in the order of the file.
+    pub routes: Vec<RouteStatus>,
+    /// Upstreams in the order of the file.
+    pub upstreams: Vec<UpstreamStatus>,
+    /// Capabilities that are not used: each is `off` because its section is absent or says so.
+    pub not_enforced: Vec<String>,
+}
+
+/// Counts of the data plane.
+#[derive(Clone, Debug, Serialize)]
+pub struct GateStatus {
+    /// Where it listens.
+    pub listen: String,
+    /// Whether it takes new work.
+    pub ready: bool,
+    /// Whether it is shutting down.
+    pub draining: bool,
+    /// Open client connections.
+    pub connections: usize,
+    /// Connections accepted since the start.
+    pub connections_accepted: u64,
+    /// Connections refused at the cap since the start.
+    pub connections_refused: u64,
+    /// Legacy sessions.
+    pub sessions: usize,
+    /// Lasting event streams.
+    pub streams: usize,
+    /// Legacy calls being read to their end for clients that vanished.
+    pub orphans: usize,
+    /// Requests that ended in a defect of the gate.
+    pub panics: u64,
+}
+
+/// One route.
+#[derive(Clone, Debug, Serialize)]
+pub struct RouteStatus {
+    /// Its path.
+    pub path: String,
+    /// The upstreams it offers.
+    pub upstreams: Vec<String>,
+}
+
+/// One upstream.
+#[derive(Clone, Debug, Serialize)]
+pub struct UpstreamStatus {
+    /// The operator's name for it.
+    pub name: String,
+    /// What is known of the eras it speaks: `unknown`, `modern`, `legacy`, or as configured.
+    pub era: String,
+    /// Whether it was seen to keep sessions.
+    pub keeps_sessions: bool,
+    /// Messages of it that were not delivered, because they did not belong.
+    pub messages_dropped: u64,
+    /// Its endpoints.
+    pub endpoints: Vec<EndpointStatus>,
+}
+
+/// One endpoint.
+#[derive(Clone, Debug, Serialize)]
+pub struct EndpointStatus {
+    /// Its URL, and the address where the name has several.
+    pub id: String,
+    /// The address it resolved to.
+    pub address: Option<String>,
+    /// Whether calls go there.
+    pub state: EndpointState,
+    /// Why it is in that state.
+    pub why: String,
+    /// For how many seconds.
+    pub since_seconds: u64,
+    /// Calls in flight.
+    pub in_flight: usize,
+    /// Calls since the start.
+    pub calls: u64,
+    /// Failed calls since the start.
+    pub failures: u64,
+    /// Idle connections kept.
+    pub pooled: usize,
+}
+
+/// Whether calls go to an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndpointState {
+    /// They do.
+    Healthy,
+    /// Health checks or connection attempts fail.
+    Unhealthy,
+    /// Left out for a while, because calls failed.
+    Ejected,
+    /// No longer configured or resolved; only its own sessions go there.
+    Retired,
+    /// Its name did not resolve yet.
+    Unresolved,
+}

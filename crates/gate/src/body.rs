@@ -1,0 +1,51 @@
+//! The bodies the gate answers with.
+
+use crate::relay::StreamBody;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// A whole reply, or a stream of events.
+#[derive(Debug)]
+pub enum GateBody {
+    /// At most one piece.
+    Full(Option<Bytes>),
+    /// Events as they come. Boxed: most replies are not streams, and this type is moved often.
+    Stream(Box<StreamBody>),
+}
+
+/// The stream was cut because its upstream broke off: the client must not take it for complete.
+#[derive(Debug, thiserror::Error)]
+#[error("the stream was cut")]
+pub struct Cut;
+
+impl Body for GateBody {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        match self.get_mut() {
+            Self::Full(piece) => Poll::Ready(piece.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Stream(stream) => stream.poll_events(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Full(piece) => piece.is_none(),
+            Self::Stream(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Full(None) => SizeHint::with_exact(0),
+            Self::Full(Some(bytes)) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Stream(_) => SizeHint::default(),
+        }
+    }
+}

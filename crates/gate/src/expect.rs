@@ -1,0 +1,291 @@
+//! What an upstream may say in answer to one request, and what becomes of it.
+//!
+//! Each message of a reply is glanced at: answers must carry an id that was asked for, modern
+//! streams carry no requests, logs come only where asked for, progress only for the request's own
+//! token. What does not belong is dropped and counted, never delivered. What lacks members that its
+//! revision demands gets them spliced in; everything else passes byte for byte.
+//!
+//! SPEC: 2026-07-28 basic/transports/streamable-http (no requests to clients), basic/patterns/
+//! subscriptions, server/utilities/logging; 2025-11-25 basic/transports.
+
+use crate::call::Post;
+use crate::knowledge::Knowledge;
+use bytes::Bytes;
+use std::sync::Arc;
+use tollgate_core::bounds::BATCH_MAX;
+use tollgate_core::refusal::{Reason, Refusal};
+use tollgate_mcp::era::{Era, modern};
+use tollgate_mcp::json::{Kind, Span};
+use tollgate_mcp::methods::Method;
+use tollgate_mcp::reply::{self, Glance, GlanceKind};
+
+/// What is still expected, and the rules for everything else.
+#[derive(Debug)]
+pub struct Expected {
+    era: Era,
+    method: Method,
+    body: Bytes,
+    first: Option<Span>,
+    more: Vec<Span>,
+    tokens: Vec<Span>,
+    wants_log: bool,
+    acknowledged: bool,
+    is_stream_of_session: bool,
+    may_answer: bool,
+    is_first_page: bool,
+    knowledge: Arc<Knowledge>,
+}
+
+/// What becomes of one message.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is passed on; more may follow.
+    Pass(Bytes),
+    /// It is passed on, and it was the last answer.
+    Last(Bytes),
+    /// It does not belong here.
+    Drop,
+}
+
+impl Expected {
+    /// What a POST may be answered.
+    #[must_use]
+    pub fn answers_to(post: &Post, knowledge: Arc<Knowledge>) -> Self {
+        let mut ids = post.all().iter().filter(|message| message.kind == Kind::Request);
+        let metas = || post.all().iter().filter_map(|message| message.fields.meta);
+        Self {
+            era: post.era,
+            method: post.method,
+            body: post.body.clone(),
+            first: ids.next().and_then(|message| message.id),
+            more: ids.filter_map(|message| message.id).collect(),
+            tokens: metas().filter_map(|meta| meta.progress_token).collect(),
+            wants_log: metas().any(|meta| meta.log_level.is_some()),
+            acknowledged: post.method != Method::Listen,
+            is_stream_of_session: false,
+            may_answer: true,
+            is_first_page: post.one().is_some_and(|message| message.fields.cursor.is_none()),
+            knowledge,
+        }
+    }
+
+    /// What the GET stream of a legacy session may carry. Answers only if it resumes another stream.
+    #[must_use]
+    pub fn session_stream(resumes: bool, knowledge: Arc<Knowledge>) -> Self {
+        Self {
+            era: Era::Legacy,
+            method: Method::Other,
+            body: Bytes::new(),
+            first: None,
+            more: Vec::new(),
+            tokens: Vec::new(),
+            wants_log: true,
+            acknowledged: true,
+            is_stream_of_session: true,
+            may_answer: resumes,
+            is_first_page: false,
+            knowledge,
+        }
+    }
+
+    /// The era of the exchange.
+    #[must_use]
+    pub const fn era(&self) -> Era {
+        self.era
+    }
+
+    /// Whether this is a stream that lives until somebody ends it, rather than a call.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        self.is_stream_of_session || self.method == Method::Listen
+    }
+
+    /// Whether every request was answered.
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
+        self.first.is_none() && !self.is_stream_of_session
+    }
+
+    /// The ids that are still unanswered, as raw JSON.
+    pub fn unanswered(&self) -> impl Iterator<Item = &[u8]> {
+        self.first.iter().chain(&self.more).map(|id| id.of(&self.body))
+    }
+
+    /// The answer with which a listening modern stream ends in good order.
+    ///
+    /// SPEC: 2026-07-28 basic/patterns/subscriptions: the server sends the result, then closes.
+    #[must_use]
+    pub fn farewell(&self) -> Option<Bytes> {
+        let id = self.first.filter(|_| self.method == Method::Listen)?;
+        let id = String::from_utf8_lossy(id.of(&self.body));
+        Some(Bytes::from(format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"complete","_meta":{{"io.modelcontextprotocol/subscriptionId":{id}}}}}}}"#
+        )))
+    }
+
+    /// Judges one message of a stream.
+    ///
+    /// # Errors
+    /// [`Reason::UpstreamInvalid`] if it is not a JSON-RPC message at all.
+    pub fn judge(&mut self, message: Bytes) -> Result<Verdict, Refusal> {
+        if message.first() == Some(&b'[') {
+            return self.judge_batch(message);
+        }
+        let glance = reply::glance(&message).map_err(|fault| invalid(&fault))?;
+        let verdict = match glance.kind {
+            GlanceKind::Response | GlanceKind::ErrorResponse => self.judge_answer(message, &glance),
+            GlanceKind::Request if self.era == Era::Modern => Verdict::Drop,
+            GlanceKind::Request => Verdict::Pass(message),
+            GlanceKind::Notification => self.judge_notification(message, &glance),
+        };
+        if verdict == Verdict::Drop {
+            self.knowledge.note_dropped();
+        }
+        Ok(verdict)
+    }
+
+    /// SPEC: 2025-03-26 basic/transports: answers may be batched.
+    fn judge_batch(&mut self, message: Bytes) -> Result<Verdict, Refusal> {
+        let glances = reply::glance_any(&message, BATCH_MAX).map_err(|fault| invalid(&fault))?;
+        for glance in &glances {
+            let is_answer = matches!(glance.kind, GlanceKind::Response | GlanceKind::ErrorResponse);
+            if is_answer && !self.settle(&message, glance) && !self.may_answer_anything() {
+                self.knowledge.note_dropped();
+                return Ok(Verdict::Drop);
+            }
+        }
+        Ok(if self.is_done() { Verdict::Last(message) } else { Verdict::Pass(message) })
+    }
+
+    fn may_answer_anything(&self) -> bool {
+        self.is_stream_of_session && self.may_answer
+    }
+
+    fn judge_answer(&mut self, message: Bytes, glance: &Glance) -> Verdict {
+        if !self.settle(&message, glance) {
+            let passes = self.may_answer_anything();
+            return if passes { Verdict::Pass(message) } else { Verdict::Drop };
+        }
+        let message = self.complete(message, glance);
+        if self.is_done() { Verdict::Last(message) } else { Verdict::Pass(message) }
+    }
+
+    /// Strikes the answered id off; `false` if nobody asked for it.
+    fn settle(&mut self, message: &Bytes, glance: &Glance) -> bool {
+        let Some(answered) = glance.id.map(|id| id.of(message)) else { return false };
+        let is_it = |id: &Span| same_id(id.of(&self.body), answered);
+        if self.first.as_ref().is_some_and(is_it) {
+            self.first = self.more.pop();
+            return true;
+        }
+        match self.more.iter().position(is_it) {
+            Some(at) => {
+                self.more.swap_remove(at);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn judge_notification(&mut self, message: Bytes, glance: &Glance) -> Verdict {
+        let method = glance.method.map(|name| name.decode(&message));
+        let method = method.as_deref().unwrap_or("");
+        if self.method == Method::Listen {
+            let ours =
+                glance.params.as_ref().and_then(|params| params.subscription_id).is_some_and(
+                    |id| self.first.is_some_and(|own| same_id(own.of(&self.body), id.of(&message))),
+                );
+            let is_ack = method == "notifications/subscriptions/acknowledged";
+            let belongs = ours
+                && (is_ack || self.acknowledged)
+                && !matches!(method, "notifications/message" | "notifications/progress");
+            self.acknowledged |= ours && is_ack;
+            return if belongs { Verdict::Pass(message) } else { Verdict::Drop };
+        }
+        let belongs = match method {
+            "notifications/message" => self.era == Era::Legacy || self.wants_log,
+            "notifications/progress" => self.owns_token(&message, glance),
+            _ => true,
+        };
+        if belongs { Verdict::Pass(message) } else { Verdict::Drop }
+    }
+
+    /// Progress belongs to the request that gave its token. A legacy session's own stream may carry
+    /// that of any of its requests, and so may the streams of its tasks.
+    fn owns_token(&self, message: &Bytes, glance: &Glance) -> bool {
+        if self.is_stream_of_session || self.method == Method::TasksResult {
+            return true;
+        }
+        glance.params.as_ref().and_then(|params| params.progress_token).is_some_and(|token| {
+            self.tokens.iter().any(|own| same_id(own.of(&self.body), token.of(message)))
+        })
+    }
+
+    /// Adds what the revision demands of a result and its server forgot, and hides tools that a
+    /// client of that revision must not see.
+    fn complete(&self, message: Bytes, glance: &Glance) -> Bytes {
+        let Some(result) = glance.result.as_ref().filter(|_| self.era == Era::Modern) else {
+            return message;
+        };
+        let missing = modern::missing_members(self.method, result, &message);
+        // Tools are behind the result's opening brace, so hiding some does not move it.
+        let message = match self.method {
+            Method::ToolsList => {
+                self.knowledge.take_tools(message, result.span, self.is_first_page)
+            }
+            _ => message,
+        };
+        let Some(missing) = missing else { return message };
+        let at = Span::at(result.span.start as usize + 1);
+        tollgate_mcp::json::splice(&message, &[(at, missing.as_bytes())])
+    }
+
+    /// Judges a whole JSON reply to a POST. Such a reply is the answer, or an array of answers.
+    ///
+    /// # Errors
+    /// [`Reason::UpstreamInvalid`] if it is not the answer to what was asked.
+    pub fn judge_whole(&mut self, message: Bytes) -> Result<Bytes, Refusal> {
+        match self.judge(message)? {
+            Verdict::Last(message) => Ok(message),
+            Verdict::Pass(_) | Verdict::Drop => Err(Refusal::new(
+                Reason::UpstreamInvalid,
+                "the upstream answered something else than what was asked",
+            )),
+        }
+    }
+
+    /// Rewrites an error reply that names no id, or a wrong one, so that it answers the request.
+    /// `None` if the message is not a JSON-RPC error, or if no single request is outstanding.
+    #[must_use]
+    pub fn adopt_error(&self, message: &Bytes) -> Option<(i64, Bytes)> {
+        let glance = reply::glance(message).ok()?;
+        let code = glance.error_code.filter(|_| glance.kind == GlanceKind::ErrorResponse)?;
+        let own = self.first?.of(&self.body);
+        let edited = match glance.id {
+            Some(id) if same_id(own, id.of(message)) => message.clone(),
+            Some(id) => tollgate_mcp::json::splice(message, &[(id, own)]),
+            None => {
+                let at = Span::at(message.iter().position(|byte| *byte == b'{')? + 1);
+                let member = [br#""id":"#, own, b","].concat();
+                tollgate_mcp::json::splice(message, &[(at, &member)])
+            }
+        };
+        Some((code, edited))
+    }
+}
+
+/// Whether two JSON tokens are the same id: equal text, or strings that decode to equal text.
+fn same_id(ours: &[u8], theirs: &[u8]) -> bool {
+    if ours == theirs {
+        return true;
+    }
+    let decoded = |token: &[u8]| serde_json::from_slice::<String>(token).ok();
+    ours.first() == Some(&b'"') && decoded(ours).is_some_and(|id| Some(id) == decoded(theirs))
+}
+
+fn invalid(fault: &dyn std::fmt::Display) -> Refusal {
+    Refusal::new(
+        Reason::UpstreamInvalid,
+        format!("the upstream answered something that is not an MCP message: {fault}"),
+    )
+}

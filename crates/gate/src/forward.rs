@@ -1,0 +1,152 @@
+//! From a routed call to an upstream, and from its reply to the client's response.
+//!
+//! Headers are written anew from what was judged; nothing a client sent is copied except what a rule
+//! here names. A call is sent a second time only where the first provably was not processed.
+//!
+//! `forward/legacy.rs` and `forward/modern.rs` hold what differs by era, `forward/answer.rs` what
+//! becomes of replies. Next: `relay.rs`.
+
+mod answer;
+pub mod legacy;
+mod modern;
+
+use crate::body::GateBody;
+use crate::call::{Ask, Call, Post};
+use crate::gate::Gate;
+use crate::route::{Place, Routed};
+use crate::snapshot::Snapshot;
+use crate::upstream::{Deadlines, Endpoint, Outgoing, SendError};
+use crate::ward::Ward;
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method as HttpMethod, Response};
+use std::sync::Arc;
+use tollgate_core::principal::Principal;
+use tollgate_core::refusal::{Reason, Refusal};
+use tollgate_mcp::methods::Method;
+
+/// Endpoints tried for one call that none of them received.
+const TRIES_MAX: usize = 3;
+
+/// One call while it is forwarded.
+#[derive(Clone, Copy)]
+pub(crate) struct Forward<'a> {
+    pub(crate) gate: &'a Gate,
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) call: &'a Call,
+    pub(crate) principal: &'a Principal,
+}
+
+/// Forwards a call and returns the response to it.
+///
+/// # Errors
+/// Refusals whose blame is the upstream's, and [`Reason::SessionUnknown`] for lost sessions.
+pub async fn send(
+    gate: &Gate,
+    snapshot: &Snapshot,
+    routed: Routed,
+) -> Result<Response<GateBody>, Refusal> {
+    let Routed { call, principal, place } = routed;
+    let forward = Forward { gate, snapshot, call: &call, principal: &principal };
+    match (&call.ask, place) {
+        (Ask::Post(post), Place::New) => forward.initialize(post).await,
+        (Ask::Post(post), Place::Home(held)) => forward.post_in_session(post, held).await,
+        (Ask::Post(post), Place::Any) => forward.post_anywhere(post).await,
+        (Ask::Stream { last_event_id }, Place::Home(held)) => {
+            forward.open_stream(held, last_event_id.as_ref()).await
+        }
+        (Ask::End, Place::Home(held)) => Ok(forward.end(&held).await),
+        (Ask::Stream { .. } | Ask::End, Place::Any | Place::New) => {
+            Err(Refusal::new(Reason::SessionRequired, "`Mcp-Session-Id` is missing"))
+        }
+    }
+}
+
+impl Forward<'_> {
+    /// Sends a request to some endpoint, trying others while it provably reached none.
+    async fn try_any(
+        &self,
+        headers: &HeaderMap,
+        body: &Bytes,
+        post: &Post,
+    ) -> Result<(Arc<Endpoint>, Sent), Refusal> {
+        let mut last = Refusal::new(
+            Reason::UpstreamDown,
+            "no instance of this server is reachable: retry in a few seconds",
+        )
+        .retry_after(5);
+        for _ in 0..TRIES_MAX {
+            let Some(endpoint) = self.call.route.upstream.pick() else { break };
+            match self.ask(&endpoint, headers.clone(), body.clone(), post).await {
+                Ok(sent) => return Ok((endpoint, sent)),
+                Err(SendError::NotSent(cause)) => last = refuse_send(&SendError::NotSent(cause)),
+                Err(error) => return Err(refuse_send(&error)),
+            }
+        }
+        Err(last)
+    }
+
+    /// Sends a POST to one endpoint and waits for the head of its reply.
+    async fn ask(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        headers: HeaderMap,
+        body: Bytes,
+        post: &Post,
+    ) -> Result<Sent, SendError> {
+        let timeouts = self.call.route.upstream.settings().timeouts;
+        let is_lasting = post.method == Method::Listen;
+        let deadlines = Deadlines {
+            first_byte: timeouts.first_byte,
+            pause: (!is_lasting).then_some(timeouts.pause),
+            total: (!is_lasting).then_some(timeouts.total),
+        };
+        let exchange =
+            endpoint.send(Outgoing { method: HttpMethod::POST, headers, body }, deadlines);
+        let keeps = !post.era.disconnect_is_cancel();
+        let mut ward = self.gate.orphanage.ward(exchange, keeps);
+        let (status, headers) = ward.head().await?;
+        Ok(Sent { ward, status, headers })
+    }
+}
+
+/// A request that was answered, up to the head of the reply.
+pub(crate) struct Sent {
+    pub(crate) ward: Ward,
+    pub(crate) status: http::StatusCode,
+    pub(crate) headers: HeaderMap,
+}
+
+/// The headers every POST towards an upstream carries.
+pub(crate) fn post_headers() -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(12);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    // SPEC: 2025-11-25 basic/transports: a client must take both.
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+    headers
+}
+
+/// What a failed exchange means for the caller.
+pub(crate) fn refuse_send(error: &SendError) -> Refusal {
+    tracing::debug!(%error, "upstream failed");
+    match error {
+        SendError::NotSent(_) => Refusal::new(
+            Reason::UpstreamDown,
+            "the server cannot be reached; the call was not made: retry in a few seconds",
+        )
+        .retry_after(5),
+        SendError::Lost(_) => Refusal::new(
+            Reason::UpstreamLost,
+            "the server broke the connection; the call may or may not have been made: check before \
+             repeating it",
+        ),
+        SendError::Timeout(_) => Refusal::new(
+            Reason::UpstreamTimeout,
+            "the server did not answer in time; the call may or may not have been made",
+        ),
+        SendError::Invalid(_) => Refusal::new(
+            Reason::UpstreamInvalid,
+            "the server answered something that is not usable HTTP",
+        ),
+    }
+}

@@ -1,0 +1,199 @@
+//! What becomes of a reply: a JSON answer, an event stream, an acceptance, or a refusal.
+//!
+//! The status a client sees is derived anew: a modern client reads meaning into 400 and 404, a
+//! legacy client takes 404 for the end of its session, and nobody may take the upstream's 401 for
+//! its own.
+
+use super::{Forward, Sent, refuse_send};
+use crate::body::GateBody;
+use crate::call::Post;
+use crate::expect::Expected;
+use crate::generation::Generation;
+use crate::relay::{StreamBody, Terms};
+use crate::reply;
+use crate::session::OpenStream;
+use crate::streams::StreamSlot;
+use crate::ward::{Gather, Ward};
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use tollgate_core::bounds::KIB;
+use tollgate_core::refusal::{Reason, Refusal};
+use tollgate_mcp::era::{Era, modern};
+use tollgate_mcp::reply::glance;
+
+/// Most that is read of a reply that is no answer.
+const DISCARDED_BYTES_MAX: usize = 64 * KIB;
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// What a reply is, by status and media type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    Json,
+    Events,
+    Other,
+}
+
+impl Forward<'_> {
+    /// Turns a reply to a POST into the client's response.
+    pub(super) async fn answer(
+        &self,
+        sent: Sent,
+        mut expected: Expected,
+        post: &Post,
+        (session, generation): (Option<OpenStream>, Generation),
+    ) -> Result<Response<GateBody>, Refusal> {
+        let Sent { mut ward, status, headers } = sent;
+        if !status.is_success() {
+            return self.refused(ward, status, &headers, &expected).await;
+        }
+        if !post.expects_answer() {
+            discard(&mut ward).await;
+            return Ok(reply::empty(StatusCode::ACCEPTED));
+        }
+        match shape(&headers) {
+            Shape::Json => {
+                let whole = self.whole(&mut ward).await?;
+                let whole = expected.judge_whole(whole)?;
+                Ok(reply::json(success_status(expected.era(), &whole), whole))
+            }
+            Shape::Events => Ok(events(self.stream(ward, expected, (session, generation))?)),
+            Shape::Other => {
+                ward.abandon();
+                Err(Refusal::new(
+                    Reason::UpstreamInvalid,
+                    "the server answered neither JSON nor an event stream",
+                ))
+            }
+        }
+    }
+
+    /// The body of a streamed answer.
+    pub(super) fn stream(
+        &self,
+        ward: Ward,
+        expected: Expected,
+        (session, generation): (Option<OpenStream>, Generation),
+    ) -> Result<StreamBody, Refusal> {
+        let limits = &self.snapshot.settings.limits;
+        let slot = if expected.is_lasting() {
+            self.gate.streams.open(self.call.caller, limits.streams_per_caller_max)?
+        } else {
+            StreamSlot::uncounted()
+        };
+        let terms = Terms {
+            expected,
+            event_bytes_max: limits.reply_bytes_max,
+            keepalive: limits.stream_keepalive,
+            generation,
+            drain: self.gate.drain.clone(),
+        };
+        Ok(StreamBody::new(ward, terms, session, slot))
+    }
+
+    /// Reads a whole JSON reply.
+    pub(super) async fn whole(&self, ward: &mut Ward) -> Result<Bytes, Refusal> {
+        let limit = self.snapshot.settings.limits.reply_bytes_max;
+        ward.gather(limit).await.map_err(|error| match error {
+            Gather::TooLarge => Refusal::new(
+                Reason::UpstreamInvalid,
+                format!("the server's answer is larger than the {limit} bytes allowed here"),
+            ),
+            Gather::Broken(error) => refuse_send(&error),
+        })
+    }
+
+    /// Turns an unsuccessful reply into an error that says whose fault it is. An error in JSON-RPC
+    /// is passed on under the request's own id.
+    pub(super) async fn refused(
+        &self,
+        mut ward: Ward,
+        status: StatusCode,
+        headers: &HeaderMap,
+        expected: &Expected,
+    ) -> Result<Response<GateBody>, Refusal> {
+        let is_json = shape(headers) == Shape::Json;
+        let body = ward.gather(DISCARDED_BYTES_MAX).await.unwrap_or_default();
+        if matches!(status.as_u16(), 401 | 403 | 407) {
+            let text = "the server refused the gate's own credential: the operator must renew it";
+            return Err(Refusal::new(Reason::UpstreamRefused, text));
+        }
+        if is_json && let Some((code, message)) = expected.adopt_error(&body) {
+            let kept = if status.is_client_error() { status } else { StatusCode::BAD_GATEWAY };
+            let status = match expected.era() {
+                Era::Legacy => kept,
+                Era::Modern => modern_status(code, status),
+            };
+            return Ok(reply::json(status, message));
+        }
+        if matches!(status.as_u16(), 429 | 503) {
+            let wait = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+            let wait = wait.and_then(|text| text.parse().ok()).unwrap_or(5);
+            let text = "the server is overloaded: retry later";
+            return Err(Refusal::new(Reason::UpstreamDown, text).retry_after(wait));
+        }
+        let said: String = String::from_utf8_lossy(&body).chars().take(200).collect();
+        let said = said.replace(char::is_control, " ");
+        let text = format!("the server answered HTTP {status}: {said}");
+        match (expected.era(), status.as_u16()) {
+            (Era::Legacy, 400) => Err(Refusal::new(Reason::InvalidRequest, text)),
+            _ => Err(Refusal::new(Reason::UpstreamInvalid, text)),
+        }
+    }
+}
+
+/// The response that carries a stream.
+pub(super) fn events(stream: StreamBody) -> Response<GateBody> {
+    let mut response = Response::new(GateBody::Stream(Box::new(stream)));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // SPEC: 2026-07-28 streamable-http: proxies in between must not hold events back.
+    headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    response
+}
+
+/// Reads what is no answer, so that the connection can be used again.
+pub(super) async fn discard(ward: &mut Ward) {
+    // Too much of it, or a broken end, only means that the connection is not used again.
+    drop(ward.gather(DISCARDED_BYTES_MAX).await);
+}
+
+fn shape(headers: &HeaderMap) -> Shape {
+    let media = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let is = |kind: &[u8]| {
+        media.len() >= kind.len()
+            && media[..kind.len()].eq_ignore_ascii_case(kind)
+            && media.get(kind.len()).is_none_or(|next| matches!(next, b';' | b' ' | b'\t'))
+    };
+    if is(b"application/json") {
+        Shape::Json
+    } else if is(b"text/event-stream") {
+        Shape::Events
+    } else {
+        Shape::Other
+    }
+}
+
+/// Whether a reply is an event stream.
+pub(super) fn is_events(headers: &HeaderMap) -> bool {
+    shape(headers) == Shape::Events
+}
+
+/// Modern errors have their own statuses, whatever the upstream sent them with.
+fn success_status(era: Era, message: &[u8]) -> StatusCode {
+    // Errors are short and rare; results are not looked at a second time.
+    let may_be_error = era == Era::Modern && message.len() < 16 * KIB;
+    if !may_be_error || memchr::memmem::find(message, b"\"error\"").is_none() {
+        return StatusCode::OK;
+    }
+    match glance(message).ok().and_then(|glance| glance.error_code) {
+        Some(code) => modern_status(code, StatusCode::OK),
+        None => StatusCode::OK,
+    }
+}
+
+fn modern_status(code: i64, sent: StatusCode) -> StatusCode {
+    let own = modern::status_of(code).and_then(|status| StatusCode::from_u16(status).ok());
+    own.unwrap_or(if sent == StatusCode::BAD_REQUEST { sent } else { StatusCode::OK })
+}

@@ -1,0 +1,295 @@
+//! Calls of the session-based era: opening a session, calling within it, its stream, its end.
+//!
+//! SPEC: 2025-11-25 basic/lifecycle and basic/transports. What happens when the session's endpoint
+//! is gone is in `recovery.rs`.
+
+use super::answer::{discard, events, is_events};
+use super::{Forward, Sent, post_headers, refuse_send};
+use crate::body::GateBody;
+use crate::call::Post;
+use crate::expect::Expected;
+use crate::generation::Generation;
+use crate::recovery;
+use crate::reply;
+use crate::route::{bounds, modern_only};
+use crate::session::{self, Held};
+use crate::settings::SessionLoss;
+use crate::upstream::{Cause, Deadlines, Endpoint, Outgoing, SendError};
+use bytes::Bytes;
+use http::header::ACCEPT;
+use http::{HeaderMap, HeaderValue, Method as HttpMethod, Response, StatusCode};
+use std::sync::Arc;
+use tollgate_core::ids::UpstreamSessionId;
+use tollgate_core::refusal::{Reason, Refusal};
+use tollgate_core::sessions::{Home, Session};
+use tollgate_mcp::era::legacy::{self, Version};
+use tollgate_mcp::headers::{LAST_EVENT_ID, MCP_PROTOCOL_VERSION, MCP_SESSION_ID};
+use tollgate_mcp::json;
+use tollgate_mcp::reply::glance;
+
+impl Forward<'_> {
+    /// Opens a session on some endpoint and hands out its sealed id.
+    pub(super) async fn initialize(&self, post: &Post) -> Result<Response<GateBody>, Refusal> {
+        let body = with_legacy_version(post);
+        let (endpoint, sent) = self.try_any(&post_headers(), &body, post).await?;
+        let expected = Expected::answers_to(post, self.call.route.knowledge.clone());
+        let Sent { mut ward, status, headers } = sent;
+        if !status.is_success() {
+            return self.refused_initialize(Sent { ward, status, headers }, expected).await;
+        }
+        let id = upstream_session(&headers);
+        if !is_events(&headers) {
+            let whole = self.whole(&mut ward).await?;
+            let mut expected = expected;
+            let whole = expected.judge_whole(whole)?;
+            let opened = self.open(post, &endpoint, id, &whole)?;
+            return Ok(with_session(reply::json(StatusCode::OK, whole), opened));
+        }
+        let mut stream = self.stream(ward, expected, (None, Generation(0)))?;
+        let answer = stream.until_answer().await?;
+        let opened = self.open(post, &endpoint, id, &answer)?;
+        Ok(with_session(events(stream), opened))
+    }
+
+    async fn refused_initialize(
+        &self,
+        sent: Sent,
+        expected: Expected,
+    ) -> Result<Response<GateBody>, Refusal> {
+        let Sent { ward, status, headers } = sent;
+        let refused = self.refused(ward, status, &headers, &expected).await;
+        // What a server without `initialize` says to one: 400 (-32022) or 404 (-32601).
+        let is_modern = self.call.route.knowledge.found().0 == crate::knowledge::Found::Modern;
+        if is_modern && matches!(status.as_u16(), 400 | 404) { Err(modern_only()) } else { refused }
+    }
+
+    /// Opens our session for an answer to `initialize`; `None` where there is none to open: the
+    /// answer was an error, or the server keeps no sessions.
+    fn open(
+        &self,
+        post: &Post,
+        endpoint: &Arc<Endpoint>,
+        id: Option<UpstreamSessionId>,
+        answer: &[u8],
+    ) -> Result<Option<HeaderValue>, Refusal> {
+        let result = glance(answer).ok().and_then(|glance| glance.result);
+        let Some(result) = result else { return Ok(None) };
+        let negotiated = result.protocol_version.map(|version| version.decode(answer));
+        let version = negotiated.as_deref().and_then(Version::parse);
+        let Some(id) = id else { return Ok(None) };
+        self.call.route.knowledge.note_session();
+        let home = Home { endpoint: endpoint.id().clone(), upstream_session: id, generation: 0 };
+        let opened = match version {
+            None => Err(Refusal::new(
+                Reason::UpstreamInvalid,
+                "the server answered `initialize` with a protocol version that has none",
+            )),
+            Some(version) => {
+                let memory = match self.call.route.upstream.settings().sessions {
+                    SessionLoss::Strict => None,
+                    SessionLoss::Recoverable => self.gate.memories.begin(&post.body),
+                };
+                let caps = self.snapshot.settings.sessions.caps;
+                let owner = (self.call.caller, caps);
+                let bounds = bounds(self.snapshot, self.call, self.principal);
+                self.gate.sessions.open(bounds, owner, version, (home.clone(), memory))
+            }
+        };
+        if opened.is_err() {
+            self.gate.farewells.send(&self.call.route.upstream, home);
+        }
+        opened.map(Some)
+    }
+
+    /// Forwards a POST to the home of its session.
+    pub(super) async fn post_in_session(
+        &self,
+        post: &Post,
+        held: Held,
+    ) -> Result<Response<GateBody>, Refusal> {
+        let mut session = held.session;
+        for is_first_try in [true, false] {
+            let sent = self.post_home(post, &session, held.version).await;
+            let sent = match sent {
+                Ok(sent) if sent.status != StatusCode::NOT_FOUND => sent,
+                Err(error) if !means_lost(&error, &session) => return Err(refuse_send(&error)),
+                // Forgotten or unreachable: either way the call was not processed.
+                Ok(_) | Err(_) => {
+                    session = self.recover(&session, held.version, is_first_try).await?;
+                    continue;
+                }
+            };
+            if sent.status.is_success() {
+                recovery::remember(self.gate, &session, post);
+            }
+            let generation = Generation(session.home.generation);
+            let expected = Expected::answers_to(post, self.call.route.knowledge.clone());
+            let open = is_events(&sent.headers).then(|| self.gate.sessions.stream(session));
+            return self.answer(sent, expected, post, (open, generation)).await;
+        }
+        Err(session::unknown())
+    }
+
+    async fn post_home(
+        &self,
+        post: &Post,
+        session: &Session,
+        version: Version,
+    ) -> Result<Sent, SendError> {
+        let Some(endpoint) = self.call.route.upstream.endpoint(&session.home.endpoint) else {
+            return Err(gone());
+        };
+        let mut headers = post_headers();
+        write_session(&mut headers, session, version);
+        self.ask(&endpoint, headers, post.body.clone(), post).await
+    }
+
+    /// A new home for a lost session, if its upstream's sessions can be recovered. Otherwise the
+    /// session ends: never another endpoint with silently lost state.
+    async fn recover(
+        &self,
+        session: &Arc<Session>,
+        version: Version,
+        may: bool,
+    ) -> Result<Arc<Session>, Refusal> {
+        if may && session.memory.is_some() {
+            return recovery::recover(self, session, version).await;
+        }
+        // Somebody else may have ended it meanwhile, which is the same.
+        drop(self.gate.sessions.end(session));
+        Err(session::unknown())
+    }
+
+    /// Opens the stream of messages that the upstream sends by itself.
+    pub(super) async fn open_stream(
+        &self,
+        held: Held,
+        last_event_id: Option<&HeaderValue>,
+    ) -> Result<Response<GateBody>, Refusal> {
+        let mut session = held.session;
+        for is_first_try in [true, false] {
+            let generation = Generation(session.home.generation);
+            let resumed = last_event_id.and_then(|id| generation.unmark(id.as_bytes()));
+            match self.get_home(&session, held.version, resumed).await {
+                Ok(sent) if sent.status != StatusCode::NOT_FOUND => {
+                    return self.session_stream(sent, session, resumed.is_some()).await;
+                }
+                Err(error) if !means_lost(&error, &session) => return Err(refuse_send(&error)),
+                Ok(_) | Err(_) => {
+                    session = self.recover(&session, held.version, is_first_try).await?;
+                }
+            }
+        }
+        Err(session::unknown())
+    }
+
+    async fn get_home(
+        &self,
+        session: &Session,
+        version: Version,
+        last_event_id: Option<&[u8]>,
+    ) -> Result<Sent, SendError> {
+        let upstream = &self.call.route.upstream;
+        let Some(endpoint) = upstream.endpoint(&session.home.endpoint) else {
+            return Err(gone());
+        };
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        write_session(&mut headers, session, version);
+        if let Some(Ok(id)) = last_event_id.map(HeaderValue::from_bytes) {
+            headers.insert(LAST_EVENT_ID, id);
+        }
+        let first_byte = upstream.settings().timeouts.first_byte;
+        let deadlines = Deadlines { first_byte, pause: None, total: None };
+        let exchange = endpoint
+            .send(Outgoing { method: HttpMethod::GET, headers, body: Bytes::new() }, deadlines);
+        let mut ward = self.gate.orphanage.ward(exchange, false);
+        let (status, headers) = ward.head().await?;
+        Ok(Sent { ward, status, headers })
+    }
+
+    async fn session_stream(
+        &self,
+        sent: Sent,
+        session: Arc<Session>,
+        resumes: bool,
+    ) -> Result<Response<GateBody>, Refusal> {
+        let Sent { mut ward, status, headers } = sent;
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            discard(&mut ward).await;
+            let text = "this server sends nothing by itself: go on without this stream";
+            return Err(Refusal::new(Reason::MethodNotAllowed, text));
+        }
+        let expected = Expected::session_stream(resumes, self.call.route.knowledge.clone());
+        if !status.is_success() {
+            return self.refused(ward, status, &headers, &expected).await;
+        }
+        if !is_events(&headers) {
+            ward.abandon();
+            let text = "the server answered the stream request with something else";
+            return Err(Refusal::new(Reason::UpstreamInvalid, text));
+        }
+        let generation = Generation(session.home.generation);
+        let open = self.gate.sessions.stream(session);
+        Ok(events(self.stream(ward, expected, (Some(open), generation))?))
+    }
+
+    /// Ends a session here and upstream. The client is done with it, whatever the upstream says.
+    pub(super) async fn end(&self, held: &Held) -> Response<GateBody> {
+        if let Some(session) = self.gate.sessions.end(&held.session) {
+            let upstream = &self.call.route.upstream;
+            self.gate.farewells.say(upstream, &session.home).await;
+        }
+        reply::empty(StatusCode::NO_CONTENT)
+    }
+}
+
+/// Whether a failure means that the endpoint is gone, and with it the session.
+///
+/// A session that can be recovered moves whenever its call provably was not processed. One that
+/// cannot is given up only for an endpoint that is certainly not there: a slow one may come back.
+fn means_lost(error: &SendError, session: &Session) -> bool {
+    match error {
+        SendError::NotSent(Cause::Refused | Cause::Unreachable(_)) => true,
+        SendError::NotSent(_) => session.memory.is_some(),
+        SendError::Lost(_) | SendError::Timeout(_) | SendError::Invalid(_) => false,
+    }
+}
+
+/// The endpoint is configured no more, or its name no longer resolves to it.
+fn gone() -> SendError {
+    SendError::NotSent(Cause::Unreachable("the endpoint is gone".into()))
+}
+
+fn upstream_session(headers: &HeaderMap) -> Option<UpstreamSessionId> {
+    headers.get(MCP_SESSION_ID)?.to_str().ok().and_then(UpstreamSessionId::parse)
+}
+
+fn with_session(mut response: Response<GateBody>, id: Option<HeaderValue>) -> Response<GateBody> {
+    if let Some(id) = id {
+        response.headers_mut().insert(MCP_SESSION_ID, id);
+    }
+    response
+}
+
+/// Names the session and its version towards the upstream.
+pub(crate) fn write_session(headers: &mut HeaderMap, session: &Session, version: Version) {
+    if let Ok(id) = HeaderValue::from_str(session.home.upstream_session.as_str()) {
+        headers.insert(MCP_SESSION_ID, id);
+    }
+    if version.carries_version_header() {
+        headers.insert(MCP_PROTOCOL_VERSION, HeaderValue::from_static(version.as_str()));
+    }
+}
+
+/// The body of `initialize`, asking for a version that has it.
+fn with_legacy_version(post: &Post) -> Bytes {
+    let asked = post.one().and_then(|message| message.fields.protocol_version);
+    let Some(asked) = asked else { return post.body.clone() };
+    let decoded = asked.decode(&post.body);
+    let wanted = legacy::requested(&decoded);
+    if wanted == decoded {
+        return post.body.clone();
+    }
+    json::splice(&post.body, &[(asked.span, format!("\"{wanted}\"").as_bytes())])
+}

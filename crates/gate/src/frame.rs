@@ -1,0 +1,305 @@
+//! From an HTTP request to a judged call.
+//!
+//! Everything that can be wrong with a request by itself is found here: names, path, method, media
+//! type, size, JSON, JSON-RPC shape, era, and headers that contradict the body. What passes is
+//! forwarded as the bytes that were judged. Nothing here looks at sessions or upstreams.
+//!
+//! The only maker of [`Framed`]. Next: `identify.rs`.
+
+use crate::call::{Ask, Call, Post};
+use crate::ledger::Ledger;
+use crate::listen::{self, Peer};
+use crate::snapshot::{Route, Snapshot};
+use bytes::{Bytes, BytesMut};
+use http::header::{ACCEPT, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method as HttpMethod, Request, Version};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use std::sync::Arc;
+use tollgate_core::bounds;
+use tollgate_core::principal::CallerKey;
+use tollgate_core::refusal::{Reason, Refusal};
+use tollgate_mcp::era::{self, Era, legacy, modern};
+use tollgate_mcp::headers::{
+    LAST_EVENT_ID, MCP_PARAM_PREFIX, MCP_PROTOCOL_VERSION, MCP_SESSION_ID,
+};
+use tollgate_mcp::json::{self, Body, Message};
+use tollgate_mcp::methods::Method;
+
+/// A judged request.
+#[derive(Debug)]
+pub struct Framed {
+    call: Call,
+}
+
+impl Framed {
+    /// Gives up the proof for the call.
+    #[must_use]
+    pub fn into_call(self) -> Call {
+        self.call
+    }
+}
+
+/// The methods of the MCP endpoint, for `Allow`.
+pub const ALLOWED: (HeaderName, HeaderValue) =
+    (ALLOW, HeaderValue::from_static("POST, GET, DELETE, OPTIONS"));
+
+/// Judges one request.
+///
+/// # Errors
+/// Any refusal whose blame is the caller's; the ledger then knows the id to answer with.
+pub async fn read(
+    snapshot: &Snapshot,
+    request: Request<Incoming>,
+    peer: &Peer,
+    ledger: &mut Ledger,
+) -> Result<Framed, Refusal> {
+    let (head, body) = request.into_parts();
+    snapshot.names.check(&head.uri, &head.headers)?;
+    let Some(route) = snapshot.routes.get(head.uri.path()).cloned() else {
+        let text = "nothing is served at this path: use a route the operator configured";
+        return Err(Refusal::new(Reason::RouteUnknown, text));
+    };
+    no_repeats(&head.headers)?;
+    let session_id = head.headers.get(MCP_SESSION_ID).cloned();
+    let ask = match head.method {
+        HttpMethod::POST => {
+            check_media(&head.headers)?;
+            let bytes = read_body((head.version, &head.headers), body, snapshot).await?;
+            Ask::Post(Box::new(judge(snapshot, &route, &head.headers, bytes, ledger)?))
+        }
+        HttpMethod::GET => {
+            accepts(&head.headers, "text/event-stream")?;
+            Ask::Stream { last_event_id: head.headers.get(LAST_EVENT_ID).cloned() }
+        }
+        HttpMethod::DELETE => Ask::End,
+        _ => {
+            let text = "this is an MCP endpoint: it serves POST, GET and DELETE";
+            return Err(Refusal::new(Reason::MethodNotAllowed, text));
+        }
+    };
+    let caller = CallerKey::of_address(peer.address.ip());
+    Ok(Framed { call: Call { route, ask, session_id, caller } })
+}
+
+/// Headers that mean something to us must mean it once: which of two would be judged, and which
+/// forwarded, must not be a question.
+fn no_repeats(headers: &HeaderMap) -> Result<(), Refusal> {
+    if headers.len() == headers.keys_len() {
+        return Ok(());
+    }
+    let repeated = headers.keys().find(|name| {
+        let ours = name.as_str().starts_with("mcp-")
+            || matches!(
+                name.as_str(),
+                "authorization" | "content-type" | "content-encoding" | "last-event-id"
+            );
+        ours && headers.get_all(*name).iter().nth(1).is_some()
+    });
+    match repeated {
+        None => Ok(()),
+        Some(name) if name.as_str().starts_with("mcp-") => {
+            Err(modern::mismatch(name, "is given more than once"))
+        }
+        Some(name) => {
+            let text = format!("header `{name}` is given more than once");
+            Err(Refusal::new(Reason::BadRequest, text))
+        }
+    }
+}
+
+fn check_media(headers: &HeaderMap) -> Result<(), Refusal> {
+    let unsupported = |text| Err(Refusal::new(Reason::UnsupportedMedia, text));
+    let media = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    // What nearly every client sends, without parsing.
+    if media != Some(b"application/json") && !media.is_some_and(is_json) {
+        return unsupported("send the message as `Content-Type: application/json` in UTF-8");
+    }
+    if headers.get(CONTENT_ENCODING).is_some_and(|value| value != "identity") {
+        return unsupported(
+            "send the body without `Content-Encoding`: it is not decompressed here",
+        );
+    }
+    accepts(headers, "application/json").or_else(|_| accepts(headers, "text/event-stream"))
+}
+
+fn is_json(media: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(media) else { return false };
+    let mut parts = text.split(';').map(str::trim);
+    let is_json = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
+    is_json
+        && parts.all(|parameter| match parameter.split_once('=') {
+            Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
+                value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+            }
+            _ => true,
+        })
+}
+
+/// Whether the client takes this kind of reply. A client that says nothing takes anything.
+fn accepts(headers: &HeaderMap, kind: &str) -> Result<(), Refusal> {
+    let mut given = headers.get_all(ACCEPT).iter().peekable();
+    if given.peek().is_none() {
+        return Ok(());
+    }
+    let takes = given.any(|value| {
+        let Ok(text) = value.to_str() else { return false };
+        let lower = text.to_ascii_lowercase();
+        let major = kind.split('/').next().unwrap_or("");
+        lower.contains(kind) || lower.contains("*/*") || lower.contains(&format!("{major}/*"))
+    });
+    if takes {
+        return Ok(());
+    }
+    let text = "send `Accept: application/json, text/event-stream`: the reply is one of the two";
+    Err(Refusal::new(Reason::NotAcceptable, text))
+}
+
+/// Reads the body whole. Over HTTP/1 the connection watches its pace; over HTTP/2 it cannot, so
+/// this does.
+async fn read_body(
+    (version, headers): (Version, &HeaderMap),
+    body: Incoming,
+    snapshot: &Snapshot,
+) -> Result<Bytes, Refusal> {
+    let limits = &snapshot.settings.limits;
+    let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let declared = declared.and_then(|text| text.parse::<usize>().ok());
+    if declared.is_some_and(|declared| declared > limits.request_bytes_max) {
+        return Err(too_large(limits.request_bytes_max));
+    }
+    let gathered = gather(body, declared.unwrap_or(0), limits.request_bytes_max);
+    if version != Version::HTTP_2 {
+        return gathered.await;
+    }
+    tokio::time::timeout(limits.body, gathered).await.unwrap_or_else(|_| Err(too_slow()))
+}
+
+async fn gather(mut body: Incoming, declared: usize, limit: usize) -> Result<Bytes, Refusal> {
+    let mut whole: Option<BytesMut> = None;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| broken_body(&error))?;
+        // Trailers are ignored: they must never become headers (RFC 9110 6.5.1).
+        let Ok(data) = frame.into_data() else { continue };
+        if whole.is_none() && body.is_end_stream() {
+            return if data.len() > limit { Err(too_large(limit)) } else { Ok(data) };
+        }
+        let gathered = whole.get_or_insert_with(|| {
+            BytesMut::with_capacity(declared.clamp(data.len(), data.len().max(64 * bounds::KIB)))
+        });
+        if gathered.len() + data.len() > limit {
+            return Err(too_large(limit));
+        }
+        gathered.extend_from_slice(&data);
+    }
+    Ok(whole.unwrap_or_default().freeze())
+}
+
+fn too_large(limit: usize) -> Refusal {
+    Refusal::new(
+        Reason::TooLarge,
+        format!("the body is larger than the {limit} bytes allowed here"),
+    )
+}
+
+fn too_slow() -> Refusal {
+    Refusal::new(Reason::RequestTimeout, "the body did not arrive in time")
+}
+
+fn broken_body(error: &hyper::Error) -> Refusal {
+    if listen::is_too_slow(error) {
+        return too_slow();
+    }
+    Refusal::new(Reason::BadRequest, "the body is not framed as its headers say")
+}
+
+fn judge(
+    snapshot: &Snapshot,
+    route: &Arc<Route>,
+    headers: &HeaderMap,
+    body: Bytes,
+    ledger: &mut Ledger,
+) -> Result<Post, Refusal> {
+    let limits = json::Limits {
+        depth_max: snapshot.settings.limits.json_depth_max,
+        items_max: bounds::JSON_ITEMS_MAX,
+        batch_max: bounds::BATCH_MAX,
+        id_bytes_max: bounds::ID_BYTES_MAX,
+    };
+    let messages = json::judge(&body, &limits).map_err(|fault| {
+        ledger.id = fault.id.map(|id| Bytes::copy_from_slice(id.of(&body)));
+        let reason = if fault.kind.is_parse_error() {
+            Reason::ParseError
+        } else if fault.kind.is_invalid_params() {
+            Reason::InvalidParams
+        } else {
+            Reason::InvalidRequest
+        };
+        Refusal::new(reason, fault.to_string())
+    })?;
+    let version_header = headers.get(MCP_PROTOCOL_VERSION).and_then(|value| value.to_str().ok());
+    let (era, method) = match &messages {
+        Body::One(message) => judge_one(&body, message, version_header, headers, ledger)?,
+        Body::Batch(batch) => (judge_batch(&body, batch, version_header)?, Method::Other),
+    };
+    let params = match era {
+        Era::Modern => param_headers(headers),
+        Era::Legacy => Vec::new(),
+    };
+    if let (Era::Modern, Body::One(message)) = (era, &messages) {
+        route.knowledge.check_params(&body, message, &params)?;
+    }
+    let version = version_header.and_then(legacy::Version::parse);
+    Ok(Post { body, messages, era, method, version, params })
+}
+
+fn judge_one(
+    body: &Bytes,
+    message: &Message,
+    version_header: Option<&str>,
+    headers: &HeaderMap,
+    ledger: &mut Ledger,
+) -> Result<(Era, Method), Refusal> {
+    ledger.id = match message.kind {
+        json::Kind::Request => message.id.map(|id| body.slice(id.start as usize..id.end as usize)),
+        json::Kind::Notification | json::Kind::Response => None,
+    };
+    let method = message.method.map_or(Method::Other, |name| Method::of(&name.decode(body)));
+    let era = era::classify(body, message, method, version_header)?;
+    if era == Era::Modern {
+        modern::check(body, message, method, headers)?;
+    }
+    Ok((era, method))
+}
+
+/// SPEC: 2025-03-26 basic, Batching. Which session allows one is judged where sessions are known.
+fn judge_batch(
+    body: &Bytes,
+    batch: &[Message],
+    version_header: Option<&str>,
+) -> Result<Era, Refusal> {
+    let refuse = |text| Err(Refusal::new(Reason::InvalidRequest, text));
+    let version = match version_header {
+        None => legacy::ASSUMED,
+        Some(text) => legacy::Version::parse(text).ok_or_else(|| era::unknown_version(text))?,
+    };
+    if !version.allows_batches() {
+        return refuse("send one message per request: this protocol version has no batches");
+    }
+    for message in batch {
+        let method = message.method.map_or(Method::Other, |name| Method::of(&name.decode(body)));
+        if method == Method::Initialize {
+            return refuse("`initialize` must not be part of a batch");
+        }
+        if message.fields.meta.is_some_and(|meta| meta.protocol_version.is_some()) {
+            return refuse("messages of revisions without batches must not be part of one");
+        }
+    }
+    Ok(Era::Legacy)
+}
+
+fn param_headers(headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
+    let params = headers.iter().filter(|(name, _)| name.as_str().starts_with(MCP_PARAM_PREFIX));
+    params.map(|(name, value)| (name.clone(), value.clone())).collect()
+}

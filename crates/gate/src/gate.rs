@@ -1,0 +1,142 @@
+//! The gate as one value: the present configuration, and what outlives every configuration.
+
+use crate::drain::Drain;
+use crate::farewell::Farewells;
+use crate::recovery::Memories;
+use crate::session::Sessions;
+use crate::settings::Settings;
+use crate::snapshot::{CompileError, Snapshot};
+use crate::streams::Streams;
+use crate::ward::Orphanage;
+use arc_swap::ArcSwap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tollgate_core::clock::{Clock, Entropy};
+use tollgate_core::sessions::SessionBook;
+
+/// All that a request needs.
+#[derive(Debug)]
+pub struct Gate {
+    snapshot: ArcSwap<Snapshot>,
+    pub(crate) sessions: Sessions,
+    pub(crate) orphanage: Orphanage,
+    pub(crate) farewells: Farewells,
+    pub(crate) memories: Memories,
+    pub(crate) streams: Streams,
+    pub(crate) drain: Drain,
+    pub(crate) clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    pub(crate) panics: AtomicU64,
+}
+
+impl Gate {
+    /// A gate with its first configuration.
+    ///
+    /// # Errors
+    /// [`CompileError`] if the configuration cannot be put to work.
+    pub fn new(
+        settings: Settings,
+        book: Arc<dyn SessionBook>,
+        (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
+        drain: Drain,
+    ) -> Result<Arc<Self>, CompileError> {
+        let snapshot = Snapshot::compile(settings, None, &*entropy)?;
+        Ok(Arc::new(Self {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            sessions: Sessions::new(book, clock.clone(), entropy.clone()),
+            orphanage: Orphanage::default(),
+            farewells: Farewells::default(),
+            memories: Memories::default(),
+            streams: Streams::default(),
+            drain,
+            clock,
+            entropy,
+            panics: AtomicU64::new(0),
+        }))
+    }
+
+    /// Puts another configuration in force for requests that begin from now on.
+    ///
+    /// # Errors
+    /// [`CompileError`]; the old configuration then stays, whole.
+    pub fn reload(&self, settings: Settings) -> Result<(), CompileError> {
+        let old = self.snapshot.load_full();
+        let next = Arc::new(Snapshot::compile(settings, Some(&old), &*self.entropy)?);
+        self.snapshot.store(next.clone());
+        for upstream in next.upstreams.iter() {
+            upstream.start_background();
+        }
+        Ok(())
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Starts what runs beside the requests: checks of endpoints, and the end of sessions whose
+    /// life is over. Ends when the gate is dropped.
+    pub fn start_background(self: &Arc<Self>) {
+        for upstream in self.snapshot().upstreams.iter() {
+            upstream.start_background();
+        }
+        let gate = Arc::downgrade(self);
+        tokio::spawn(async move {
+            let mut part = 0;
+            loop {
+                let Some(gate) = gate.upgrade() else { return };
+                let pause = gate.sweep(part);
+                part = part.wrapping_add(1);
+                drop(gate);
+                tokio::time::sleep(pause).await;
+            }
+        });
+    }
+
+    /// Ends the sessions of one part of the book whose life is over; says when to go on.
+    fn sweep(&self, part: usize) -> Duration {
+        let snapshot = self.snapshot();
+        let life = snapshot.settings.sessions.life;
+        let parts = self.sessions.parts().max(1);
+        for session in self.sessions.sweep(part % parts, life) {
+            if let Some(upstream) = snapshot.upstreams.get(&session.upstream) {
+                self.farewells.send(upstream, session.home.clone());
+            }
+        }
+        if part.is_multiple_of(parts) {
+            self.memories.sweep();
+        }
+        // Once around in a quarter of the idle time, within 1 to 60 seconds.
+        let around = (life.idle_millis / 4).clamp(1_000, 60_000);
+        Duration::from_millis((around / parts as u64).max(10))
+    }
+
+    /// How the gate is doing.
+    #[must_use]
+    pub fn status(&self) -> GateStatus {
+        GateStatus {
+            sessions: self.sessions.count(),
+            streams: self.streams.count(),
+            orphans: self.orphanage.count(),
+            panics: self.panics.load(Ordering::Relaxed),
+            is_draining: self.drain.is_begun(),
+        }
+    }
+}
+
+/// Counts for `/status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GateStatus {
+    /// Legacy sessions.
+    pub sessions: usize,
+    /// Lasting event streams.
+    pub streams: usize,
+    /// Calls being read to their end for clients that vanished.
+    pub orphans: usize,
+    /// Requests that ended in a defect of ours.
+    pub panics: u64,
+    /// Whether the gate is shutting down.
+    pub is_draining: bool,
+}

@@ -1,0 +1,173 @@
+//! What the gate has learned about an upstream by watching it: facts, never state of a caller.
+//!
+//! Which era it speaks, whether it mints sessions, and which tools want arguments mirrored into
+//! headers. Everything here may be forgotten at any time and is learned again.
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use tollgate_core::bounds::ANNOTATED_TOOLS_MAX;
+use tollgate_core::clock::Millis;
+use tollgate_core::refusal::Refusal;
+use tollgate_mcp::era::modern;
+use tollgate_mcp::headers::{self, Annotation};
+use tollgate_mcp::json::{self, Message, Span};
+
+/// What an upstream's answer to `server/discover` said about its eras.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Nobody has asked yet.
+    Nothing,
+    /// It speaks the modern era; whether also the legacy one is not known.
+    Modern,
+    /// It speaks the legacy era only.
+    LegacyOnly,
+}
+
+type Tools = HashMap<Box<str>, Arc<[Annotation]>>;
+
+/// Facts about one upstream.
+#[derive(Debug, Default)]
+pub struct Knowledge {
+    found: AtomicU8,
+    found_at: AtomicU64,
+    mints_sessions: AtomicBool,
+    has_annotations: AtomicBool,
+    tools: ArcSwap<Tools>,
+    dropped: AtomicU64,
+    /// Held while one request asks for the era, so that a thousand do not.
+    pub(crate) asking: tokio::sync::Mutex<()>,
+}
+
+impl Knowledge {
+    /// What is known about eras, and since when.
+    #[must_use]
+    pub fn found(&self) -> (Found, Millis) {
+        let found = match self.found.load(Ordering::Acquire) {
+            1 => Found::Modern,
+            2 => Found::LegacyOnly,
+            _ => Found::Nothing,
+        };
+        (found, Millis(self.found_at.load(Ordering::Relaxed)))
+    }
+
+    /// Notes what `server/discover` said.
+    pub fn note_found(&self, found: Found, now: Millis) {
+        self.found_at.store(now.0, Ordering::Relaxed);
+        let byte = match found {
+            Found::Nothing => 0,
+            Found::Modern => 1,
+            Found::LegacyOnly => 2,
+        };
+        self.found.store(byte, Ordering::Release);
+    }
+
+    /// Notes that the upstream answered `initialize` with a session id.
+    pub fn note_session(&self) {
+        self.mints_sessions.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it ever did.
+    #[must_use]
+    pub fn mints_sessions(&self) -> bool {
+        self.mints_sessions.load(Ordering::Relaxed)
+    }
+
+    /// Counts a message that was not delivered because it did not belong.
+    pub fn note_dropped(&self) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many messages were not delivered.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Learns the header annotations of a `tools/list` reply that passes by, and takes tools with
+    /// unusable ones out of it. What earlier lists said is forgotten with the first page of a new one.
+    ///
+    /// SPEC: 2026-07-28 streamable-http, Schema Extension: a client over HTTP must drop such tools,
+    /// and towards the upstream the gate is that client.
+    #[must_use]
+    pub fn take_tools(&self, message: Bytes, result: Span, is_first_page: bool) -> Bytes {
+        let is_annotated = memchr::memmem::find(&message, b"x-mcp-header").is_some();
+        if !is_annotated && !self.has_annotations.load(Ordering::Relaxed) {
+            return message;
+        }
+        let Ok(listed) = headers::annotations(&message, result) else { return message };
+        let mut tools = if is_first_page { Tools::new() } else { Tools::clone(&self.tools.load()) };
+        let mut bad = Vec::new();
+        for tool in listed {
+            match tool.outcome {
+                Ok(annotations) if tools.len() < ANNOTATED_TOOLS_MAX => {
+                    tools.insert(tool.tool.into_boxed_str(), annotations.into());
+                }
+                Ok(_) => {}
+                Err(why) => {
+                    self.note_dropped();
+                    tracing::warn!(tool = %tool.tool.escape_debug(), %why, "tool hidden");
+                    bad.push(tool.span);
+                }
+            }
+        }
+        self.tools.store(Arc::new(tools));
+        self.has_annotations.store(true, Ordering::Release);
+        if bad.is_empty() { message } else { headers::remove_elements(&message, result, &bad) }
+    }
+
+    /// Judges `Mcp-Param-*` headers against the arguments they mirror, where the tool is known.
+    ///
+    /// # Errors
+    /// `HeaderMismatch` if one contradicts its argument, is missing, or mirrors nothing.
+    pub fn check_params(
+        &self,
+        body: &[u8],
+        message: &Message,
+        params: &[(HeaderName, HeaderValue)],
+    ) -> Result<(), Refusal> {
+        if !self.has_annotations.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let Some(name) = message.fields.name else { return Ok(()) };
+        let tools = self.tools.load();
+        let Some(annotations) = tools.get(&*name.decode(body)) else { return Ok(()) };
+        for annotation in &**annotations {
+            check_param(body, message, annotation, params)?;
+        }
+        Ok(())
+    }
+}
+
+fn check_param(
+    body: &[u8],
+    message: &Message,
+    annotation: &Annotation,
+    params: &[(HeaderName, HeaderValue)],
+) -> Result<(), Refusal> {
+    let name = &annotation.header;
+    let given = params.iter().find(|(header, _)| header == name).map(|(_, value)| value);
+    let path: Vec<&str> = annotation.path.iter().map(String::as_str).collect();
+    let argument = message.fields.arguments.and_then(|object| json::find_path(body, object, &path));
+    let argument = argument.map(|span| span.of(body)).filter(|token| *token != b"null");
+    match (given, argument) {
+        (None, None) => Ok(()),
+        (None, Some(_)) => Err(modern::mismatch(name, "is missing")),
+        (Some(_), None) => Err(modern::mismatch(name, "mirrors an argument that is not there")),
+        (Some(value), Some(token)) => match headers::decode_value(value.as_bytes()) {
+            Ok(text) if headers::params_equal(&text, token) => Ok(()),
+            Ok(_) => Err(modern::mismatch(name, "contradicts the argument it mirrors")),
+            Err(_) => Err(modern::mismatch(name, "is malformed")),
+        },
+    }
+}
+
+/// The `Mcp-Param-*` headers of a request, carried on as they are.
+pub fn carry_params(params: &[(HeaderName, HeaderValue)], headers: &mut HeaderMap) {
+    for (name, value) in params {
+        headers.insert(name.clone(), value.clone());
+    }
+}

@@ -1,0 +1,13 @@
+//! What is noted about a request while it is served.
+//!
+//! The seam for the journal, metering and traces: opened with the request, filled in by the stages,
+//! read when the answer is made.
+
+use bytes::Bytes;
+
+/// The notes of one request.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    /// The request's JSON-RPC id as raw JSON, once known: every refusal answers with it.
+    pub id: Option<Bytes>,
+}

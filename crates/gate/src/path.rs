@@ -1,0 +1,70 @@
+//! The request path: every stage in order, and nothing else.
+//!
+//! `serve` always answers; everything that can fail is in `carry`. A panic in one request is that
+//! request's 500.
+
+use crate::admit;
+use crate::body::GateBody;
+use crate::cors;
+use crate::forward;
+use crate::frame;
+use crate::gate::Gate;
+use crate::identify;
+use crate::ledger::Ledger;
+use crate::listen::Peer;
+use crate::permit;
+use crate::reply;
+use crate::route;
+use crate::snapshot::Snapshot;
+use futures_util::FutureExt;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tollgate_core::refusal::{Reason, Refusal};
+
+/// Serves one request.
+pub async fn serve(
+    gate: Arc<Gate>,
+    request: Request<Incoming>,
+    peer: Arc<Peer>,
+) -> Response<GateBody> {
+    let snapshot = gate.snapshot();
+    let page = cors::Page::of(&request);
+    if let Some(preflight) = page.as_ref().and_then(|page| page.preflight(&snapshot, &request)) {
+        return preflight;
+    }
+    let mut ledger = Ledger::default();
+    let carried = carry(&gate, &snapshot, request, &peer, &mut ledger);
+    let carried = match AssertUnwindSafe(carried).catch_unwind().await {
+        Ok(carried) => carried,
+        Err(_panic) => {
+            gate.panics.fetch_add(1, Ordering::Relaxed);
+            Err(Refusal::new(Reason::Internal, "a defect of the gate: please report it"))
+        }
+    };
+    let mut response = carried.unwrap_or_else(|refusal| {
+        tracing::debug!(reason = refusal.reason.code(), text = %refusal.text, "refused");
+        reply::refuse(&refusal, ledger.id.as_deref())
+    });
+    if let Some(page) = page {
+        page.allow(&snapshot, response.headers_mut());
+    }
+    response
+}
+
+async fn carry(
+    gate: &Gate,
+    snapshot: &Snapshot,
+    request: Request<Incoming>,
+    peer: &Peer,
+    ledger: &mut Ledger,
+) -> Result<Response<GateBody>, Refusal> {
+    let framed = frame::read(snapshot, request, peer, ledger).await?;
+    let identified = identify::caller(&snapshot.identify, framed);
+    let permitted = permit::decide(&snapshot.permit, identified);
+    let admitted = admit::take(&snapshot.admit, &gate.drain, permitted)?;
+    let routed = route::choose(gate, snapshot, admitted).await?;
+    forward::send(gate, snapshot, routed).await
+}

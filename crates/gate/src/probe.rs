@@ -1,0 +1,125 @@
+//! Finds out which eras an upstream speaks, with `server/discover`, which creates no session.
+//!
+//! Asked on the first modern call to an upstream whose era the operator did not state; the answer is
+//! kept. A legacy server is never sent a modern call: it might serve it half-understood.
+//!
+//! SPEC: 2026-07-28 basic/versioning, Backward Compatibility: a DiscoverResult or a recognized modern
+//! error identifies a modern server, anything else a legacy one.
+
+use crate::forward::post_headers;
+use crate::gate::Gate;
+use crate::knowledge::Found;
+use crate::settings::UpstreamEra;
+use crate::snapshot::{Route, Snapshot};
+use crate::upstream::{Deadlines, Outgoing};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method};
+use std::time::Duration;
+use tollgate_core::bounds::MIB;
+use tollgate_core::refusal::{Reason, Refusal};
+use tollgate_mcp::era::{legacy, modern};
+use tollgate_mcp::headers::{MCP_METHOD, MCP_PROTOCOL_VERSION};
+use tollgate_mcp::reply::glance;
+use tollgate_mcp::sse::Splitter;
+
+/// A server found to be legacy is asked again after this many milliseconds: it may be upgraded.
+const ASK_AGAIN_MILLIS: u64 = 30_000;
+const PROBE_SECS: u64 = 10;
+const DISCOVER: &str = r#"{"jsonrpc":"2.0","id":"tollgate-probe","method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"VERSION","io.modelcontextprotocol/clientCapabilities":{},"io.modelcontextprotocol/clientInfo":{"name":"tollgate","version":"0.1"}}}}"#;
+
+/// Passes if the route's upstream speaks the modern era.
+///
+/// # Errors
+/// [`Reason::VersionUnsupported`] naming the versions it does speak; [`Reason::UpstreamDown`] if it
+/// cannot be asked.
+pub async fn must_speak_modern(
+    gate: &Gate,
+    snapshot: &Snapshot,
+    route: &Route,
+) -> Result<(), Refusal> {
+    match route.upstream.settings().era {
+        UpstreamEra::Modern | UpstreamEra::Both => return Ok(()),
+        UpstreamEra::Legacy => return Err(legacy_only()),
+        UpstreamEra::Auto => {}
+    }
+    if let Some(known) = known(gate, route) {
+        return known;
+    }
+    let _asking = route.knowledge.asking.lock().await;
+    if let Some(known) = known(gate, route) {
+        return known;
+    }
+    let found = ask(gate, snapshot, route).await?;
+    route.knowledge.note_found(found, gate.clock.now());
+    known(gate, route).unwrap_or(Ok(()))
+}
+
+fn known(gate: &Gate, route: &Route) -> Option<Result<(), Refusal>> {
+    match route.knowledge.found() {
+        (Found::Modern, _) => Some(Ok(())),
+        (Found::LegacyOnly, at) if gate.clock.now().since(at) < ASK_AGAIN_MILLIS => {
+            Some(Err(legacy_only()))
+        }
+        (Found::LegacyOnly | Found::Nothing, _) => None,
+    }
+}
+
+fn legacy_only() -> Refusal {
+    let text = "this server speaks only protocol versions with sessions: start with `initialize`";
+    let supported = legacy::Version::OFFERED.map(legacy::Version::as_str).to_vec();
+    Refusal::new(Reason::VersionUnsupported, text).offering(supported, modern::VERSION)
+}
+
+async fn ask(gate: &Gate, snapshot: &Snapshot, route: &Route) -> Result<Found, Refusal> {
+    let down = || {
+        let text = "no instance of this server is reachable: retry in a few seconds";
+        Refusal::new(Reason::UpstreamDown, text).retry_after(5)
+    };
+    let limit = Duration::from_secs(PROBE_SECS);
+    let deadlines = Deadlines { first_byte: limit, pause: Some(limit), total: Some(limit) };
+    for _ in 0..3 {
+        let endpoint = route.upstream.pick().ok_or_else(down)?;
+        let body = Bytes::from(DISCOVER.replace("VERSION", modern::VERSION));
+        let exchange = endpoint
+            .send(Outgoing { method: Method::POST, headers: probe_headers(), body }, deadlines);
+        let mut ward = gate.orphanage.ward(exchange, false);
+        let Ok((status, _)) = ward.head().await else { continue };
+        let limit = snapshot.settings.limits.reply_bytes_max.min(MIB);
+        let Ok(answer) = ward.gather(limit).await else { continue };
+        // A server in trouble says nothing about its era.
+        if status.is_server_error() || matches!(status.as_u16(), 401 | 403 | 429) {
+            continue;
+        }
+        return Ok(if says_modern(&answer) { Found::Modern } else { Found::LegacyOnly });
+    }
+    Err(down())
+}
+
+fn probe_headers() -> HeaderMap {
+    let mut headers = post_headers();
+    headers.insert(MCP_PROTOCOL_VERSION, HeaderValue::from_static(modern::VERSION));
+    headers.insert(MCP_METHOD, HeaderValue::from_static("server/discover"));
+    headers
+}
+
+/// Whether an answer to `server/discover` is that of a modern server.
+fn says_modern(answer: &Bytes) -> bool {
+    let is_modern = |message: &Bytes| {
+        glance(message).is_ok_and(|glance| {
+            let discovered = glance.result.is_some()
+                && memchr::memmem::find(message, b"\"supportedVersions\"").is_some();
+            discovered || glance.error_code.is_some_and(|code| (-32022..=-32020).contains(&code))
+        })
+    };
+    if answer.first() == Some(&b'{') {
+        return is_modern(answer);
+    }
+    let mut splitter = Splitter::new(MIB);
+    splitter.push(answer.clone());
+    while let Ok(Some(event)) = splitter.next() {
+        if event.data.as_ref().is_some_and(is_modern) {
+            return true;
+        }
+    }
+    false
+}

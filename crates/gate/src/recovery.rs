@@ -1,0 +1,218 @@
+//! Sessions that survive the loss of their endpoint (`sessions: recoverable`).
+//!
+//! Few clients start over by themselves when a session answers 404. For upstreams whose operator
+//! says that a fresh session serves as well, the gate remembers what the client told its session:
+//! the `initialize` request, the log level, the subscriptions. When the home is lost, it tells a live
+//! endpoint the same and goes on under the id the client holds. What the server itself kept in
+//! the session is gone: that is why the operator has to say so.
+
+use crate::call::Post;
+use crate::forward::{Forward, Sent, legacy::write_session, post_headers, refuse_send};
+use crate::gate::Gate;
+use crate::session;
+use crate::upstream::{Deadlines, Endpoint, Outgoing};
+use bytes::Bytes;
+use http::{HeaderMap, Method as HttpMethod};
+use parking_lot::Mutex;
+use std::collections::HashSet;
+use std::sync::Arc;
+use tollgate_core::bounds::{MIB, RESTORED_INITIALIZE_BYTES_MAX, RESTORED_SUBSCRIPTIONS_MAX};
+use tollgate_core::ids::UpstreamSessionId;
+use tollgate_core::refusal::{Reason, Refusal};
+use tollgate_core::sessions::{Home, Memory, Session};
+use tollgate_mcp::era::legacy::Version;
+use tollgate_mcp::headers::MCP_SESSION_ID;
+use tollgate_mcp::json::Text;
+use tollgate_mcp::methods::Method;
+use tollgate_mcp::reply::glance_any;
+use tollgate_mcp::sse::Splitter;
+
+/// Texts of `initialize`, shared between the many sessions of equal clients.
+#[derive(Debug, Default)]
+pub struct Memories {
+    // A plain mutex: held for one set operation, once per session.
+    initializes: Mutex<HashSet<Arc<[u8]>>>,
+}
+
+impl Memories {
+    /// The memory of a session that begins with this `initialize`; `None` if that is too long to keep.
+    #[must_use]
+    pub fn begin(&self, initialize: &[u8]) -> Option<Arc<Memory>> {
+        if initialize.len() > RESTORED_INITIALIZE_BYTES_MAX {
+            return None;
+        }
+        let mut known = self.initializes.lock();
+        let shared = match known.get(initialize) {
+            Some(shared) => shared.clone(),
+            None => {
+                let shared: Arc<[u8]> = Arc::from(initialize);
+                known.insert(shared.clone());
+                shared
+            }
+        };
+        Some(Arc::new(Memory { initialize: shared, ..Memory::default() }))
+    }
+
+    /// Forgets texts that no session uses any more.
+    pub fn sweep(&self) {
+        self.initializes.lock().retain(|text| Arc::strong_count(text) > 1);
+    }
+}
+
+/// Notes what a call that succeeded changed about its session.
+pub(crate) fn remember(gate: &Gate, session: &Arc<Session>, post: &Post) {
+    let (Some(memory), Some(message)) = (&session.memory, post.one()) else { return };
+    let text = |text: Text| String::from_utf8_lossy(text.span.of(&post.body)).into_owned();
+    let mut next = Memory::clone(memory);
+    match post.method {
+        Method::Initialized => next.initialized = true,
+        Method::SetLevel => {
+            let Some(level) = message.fields.level else { return };
+            next.log_level = Some(text(level).into_boxed_str());
+        }
+        Method::Subscribe | Method::Unsubscribe => {
+            let Some(uri) = message.fields.uri.map(text) else { return };
+            next.subscriptions.retain(|known| **known != *uri);
+            let has_room = next.subscriptions.len() < RESTORED_SUBSCRIPTIONS_MAX;
+            if post.method == Method::Subscribe && has_room {
+                next.subscriptions.push(uri.into_boxed_str());
+            }
+        }
+        _ => return,
+    }
+    // If somebody else changed the session at the same moment, theirs is as good: both calls were
+    // in flight together, and neither had an order.
+    drop(gate.sessions.replace(session, session.home.clone(), Some(Arc::new(next))));
+}
+
+/// Gives a lost session a new home.
+///
+/// # Errors
+/// [`Reason::SessionUnknown`] if the upstream refuses, [`Reason::UpstreamDown`] if no endpoint is
+/// reachable: the session then stays for another try.
+pub(crate) async fn recover(
+    forward: &Forward<'_>,
+    session: &Arc<Session>,
+    version: Version,
+) -> Result<Arc<Session>, Refusal> {
+    let sessions = &forward.gate.sessions;
+    let current = sessions.current(session).ok_or_else(session::unknown)?;
+    if current.home.generation != session.home.generation {
+        return Ok(current);
+    }
+    let Some(memory) = &current.memory else { return Err(session::unknown()) };
+    let (endpoint, id) = reopen(forward, memory, version).await?;
+    let generation = current.home.generation + 1;
+    let home = Home { endpoint: endpoint.id().clone(), upstream_session: id, generation };
+    let next = current.moved(home.clone(), current.memory.clone());
+    retell(forward, &endpoint, &next, version).await?;
+    if let Some(next) = sessions.replace(&current, home.clone(), current.memory.clone()) {
+        tracing::info!(upstream = %next.upstream, endpoint = %next.home.endpoint, "session recovered");
+        return Ok(next);
+    }
+    // Another call recovered it first: ours is one too many.
+    forward.gate.farewells.send(&forward.call.route.upstream, home);
+    sessions.current(session).ok_or_else(session::unknown)
+}
+
+/// Repeats `initialize` on a live endpoint; the version must come out the same, since the client
+/// holds to it.
+async fn reopen(
+    forward: &Forward<'_>,
+    memory: &Memory,
+    version: Version,
+) -> Result<(Arc<Endpoint>, UpstreamSessionId), Refusal> {
+    let down = || {
+        let text = "no instance of this server is reachable: retry in a few seconds";
+        Refusal::new(Reason::UpstreamDown, text).retry_after(5)
+    };
+    let body = Bytes::copy_from_slice(&memory.initialize);
+    for _ in 0..3 {
+        let endpoint = forward.call.route.upstream.pick().ok_or_else(down)?;
+        let told = tell(forward, &endpoint, post_headers(), body.clone()).await;
+        let Ok((sent, answer)) = told else { continue };
+        let id = sent.get(MCP_SESSION_ID).and_then(|id| id.to_str().ok());
+        let id = id.and_then(UpstreamSessionId::parse).ok_or_else(session::unknown)?;
+        return if negotiated(&answer) == Some(version) {
+            Ok((endpoint, id))
+        } else {
+            let home =
+                Home { endpoint: endpoint.id().clone(), upstream_session: id, generation: 0 };
+            forward.gate.farewells.send(&forward.call.route.upstream, home);
+            Err(session::unknown())
+        };
+    }
+    Err(down())
+}
+
+/// Tells the new home what the client had told the old one.
+async fn retell(
+    forward: &Forward<'_>,
+    endpoint: &Arc<Endpoint>,
+    session: &Session,
+    version: Version,
+) -> Result<(), Refusal> {
+    let Some(memory) = &session.memory else { return Ok(()) };
+    let mut messages = Vec::new();
+    if memory.initialized {
+        messages.push(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#.to_owned());
+    }
+    if let Some(level) = &memory.log_level {
+        messages.push(format!(
+            r#"{{"jsonrpc":"2.0","id":"tollgate-level","method":"logging/setLevel","params":{{"level":{level}}}}}"#
+        ));
+    }
+    for (at, uri) in memory.subscriptions.iter().enumerate() {
+        messages.push(format!(
+            r#"{{"jsonrpc":"2.0","id":"tollgate-uri-{at}","method":"resources/subscribe","params":{{"uri":{uri}}}}}"#
+        ));
+    }
+    let mut headers = post_headers();
+    write_session(&mut headers, session, version);
+    for message in messages {
+        tell(forward, endpoint, headers.clone(), Bytes::from(message)).await?;
+    }
+    Ok(())
+}
+
+/// Sends one message of our own and reads what is answered.
+async fn tell(
+    forward: &Forward<'_>,
+    endpoint: &Arc<Endpoint>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<(HeaderMap, Bytes), Refusal> {
+    let timeouts = forward.call.route.upstream.settings().timeouts;
+    let total = Some(timeouts.first_byte);
+    let deadlines = Deadlines { first_byte: timeouts.first_byte, pause: total, total };
+    let exchange = endpoint.send(Outgoing { method: HttpMethod::POST, headers, body }, deadlines);
+    let mut ward = forward.gate.orphanage.ward(exchange, false);
+    let (status, headers) = ward.head().await.map_err(|error| refuse_send(&error))?;
+    let sent = Sent { ward, status, headers };
+    if !sent.status.is_success() {
+        return Err(session::unknown());
+    }
+    let Sent { mut ward, headers, .. } = sent;
+    let answer = ward.gather(MIB).await.map_err(|_| session::unknown())?;
+    Ok((headers, answer))
+}
+
+/// The version an answer to `initialize` names, be it JSON or an event stream.
+fn negotiated(answer: &Bytes) -> Option<Version> {
+    let version_in = |message: &Bytes| {
+        let glances = glance_any(message, 1).ok()?;
+        let version = glances.first()?.result.as_ref()?.protocol_version?;
+        Version::parse(&version.decode(message))
+    };
+    if answer.first() == Some(&b'{') {
+        return version_in(answer);
+    }
+    let mut splitter = Splitter::new(MIB);
+    splitter.push(answer.clone());
+    while let Ok(Some(event)) = splitter.next() {
+        if let Some(version) = event.data.as_ref().and_then(version_in) {
+            return Some(version);
+        }
+    }
+    None
+}

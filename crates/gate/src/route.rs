@@ -1,0 +1,142 @@
+//! Where does it go? A session's call goes to the endpoint that owns the session, for its whole
+//! life; everything else goes to the less busy of two.
+//!
+//! The only maker of [`Routed`]. Next: `forward.rs`.
+
+use crate::admit::Admitted;
+use crate::call::{Ask, Call};
+use crate::gate::Gate;
+use crate::knowledge::Found;
+use crate::probe;
+use crate::session::{self, Bounds, Held};
+use crate::settings::UpstreamEra;
+use crate::snapshot::{Route, Snapshot};
+use tollgate_core::principal::Principal;
+use tollgate_core::refusal::{Reason, Refusal};
+use tollgate_mcp::era::{self, Era};
+use tollgate_mcp::json::Body;
+use tollgate_mcp::methods::Method;
+
+/// A call and the place it goes to.
+#[derive(Debug)]
+pub struct Routed {
+    /// The call.
+    pub call: Call,
+    /// Who makes it.
+    pub principal: Principal,
+    /// Where it goes.
+    pub place: Place,
+}
+
+/// Where a call goes.
+#[derive(Debug)]
+pub enum Place {
+    /// Any endpoint: a modern call, or a legacy one of a server without sessions.
+    Any,
+    /// A new session, on any endpoint.
+    New,
+    /// The home of a session.
+    Home(Held),
+}
+
+/// Finds the place of a call.
+///
+/// # Errors
+/// [`Reason::SessionRequired`], [`Reason::SessionUnknown`], the refusals of full session books,
+/// [`Reason::VersionUnsupported`] where the upstream does not speak the call's era, and
+/// [`Reason::MethodNotAllowed`] for session operations where there are no sessions.
+pub async fn choose(
+    gate: &Gate,
+    snapshot: &Snapshot,
+    admitted: Admitted,
+) -> Result<Routed, Refusal> {
+    let (call, principal) = admitted.into_parts();
+    let place = match &call.ask {
+        Ask::Post(post) if post.era == Era::Modern => {
+            probe::must_speak_modern(gate, snapshot, &call.route).await?;
+            Place::Any
+        }
+        Ask::Post(post) if post.method == Method::Initialize => {
+            must_speak_legacy(&call.route)?;
+            gate.sessions.room(call.caller, snapshot.settings.sessions.caps)?;
+            Place::New
+        }
+        Ask::Post(_) | Ask::Stream { .. } | Ask::End => {
+            must_speak_legacy(&call.route)?;
+            in_session(gate, snapshot, &call, &principal)?
+        }
+    };
+    Ok(Routed { call, principal, place })
+}
+
+fn must_speak_legacy(route: &Route) -> Result<(), Refusal> {
+    match route.upstream.settings().era {
+        UpstreamEra::Modern => Err(modern_only()),
+        UpstreamEra::Auto | UpstreamEra::Legacy | UpstreamEra::Both => Ok(()),
+    }
+}
+
+/// The refusal of a legacy client by a server that has no sessions.
+///
+/// SPEC: 2026-07-28 basic/versioning: name the versions in the answer to `initialize`, since legacy
+/// clients cannot find out otherwise.
+#[must_use]
+pub fn modern_only() -> Refusal {
+    let text = "this server speaks only protocol version 2026-07-28, without `initialize`: connect \
+                with a client of that version";
+    Refusal::new(Reason::VersionUnsupported, text).offering(vec![era::modern::VERSION], "legacy")
+}
+
+fn in_session(
+    gate: &Gate,
+    snapshot: &Snapshot,
+    call: &Call,
+    principal: &Principal,
+) -> Result<Place, Refusal> {
+    let Some(id) = &call.session_id else { return without_session(call) };
+    let held = gate.sessions.find(bounds(snapshot, call, principal), id.as_bytes())?;
+    if let Ask::Post(post) = &call.ask
+        && matches!(post.messages, Body::Batch(_))
+        && !held.version.allows_batches()
+    {
+        let text = "send one message per request: the version of this session has no batches";
+        return Err(Refusal::new(Reason::InvalidRequest, text));
+    }
+    Ok(Place::Home(held))
+}
+
+/// What a session id of this call is checked against.
+#[must_use]
+pub fn bounds<'a>(snapshot: &'a Snapshot, call: &'a Call, principal: &'a Principal) -> Bounds<'a> {
+    Bounds {
+        seal: &snapshot.seal,
+        route: &call.route.path,
+        upstream: call.route.upstream.name(),
+        principal,
+        life: snapshot.settings.sessions.life,
+    }
+}
+
+fn without_session(call: &Call) -> Result<Place, Refusal> {
+    let knowledge = &call.route.knowledge;
+    let is_stateless = !knowledge.mints_sessions();
+    match &call.ask {
+        Ask::Post(_) if is_stateless => Ok(Place::Any),
+        Ask::Stream { .. } | Ask::End if is_stateless && knowledge.found().0 == Found::Modern => {
+            // SPEC: 2026-07-28 streamable-http: a server without sessions answers 405.
+            let text = "this server has no sessions: only POST is served";
+            Err(Refusal::new(Reason::MethodNotAllowed, text))
+        }
+        Ask::Post(_) | Ask::Stream { .. } | Ask::End => Err(Refusal::new(
+            Reason::SessionRequired,
+            "`Mcp-Session-Id` is missing: send the id that `initialize` was answered with, or send \
+             `initialize` first",
+        )),
+    }
+}
+
+/// The refusal for a session whose endpoint is gone.
+#[must_use]
+pub fn lost() -> Refusal {
+    session::unknown()
+}

@@ -1,0 +1,121 @@
+//! One version of the configuration, compiled: what every request is judged by, from its first byte
+//! to its last. A request loads it once; a reload never changes one under a request.
+
+use crate::admit::Admit;
+use crate::identify::Identify;
+use crate::knowledge::Knowledge;
+use crate::names::Names;
+use crate::permit::Permit;
+use crate::seal::{BadKey, Seal};
+use crate::settings::Settings;
+use crate::upstream::{Upstream, UpstreamError, Upstreams};
+use std::collections::HashMap;
+use std::sync::Arc;
+use tollgate_core::clock::Entropy;
+use tollgate_core::ids::{RoutePath, UpstreamName};
+
+/// A compiled configuration.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// What it was compiled from.
+    pub settings: Settings,
+    /// Whose names are served.
+    pub names: Names,
+    /// The key ring of this version. A random ring is carried from version to version.
+    pub seal: Arc<Seal>,
+    /// Routes by path.
+    pub routes: HashMap<String, Arc<Route>>,
+    /// The upstreams and their endpoints.
+    pub upstreams: Arc<Upstreams>,
+    /// How callers are identified.
+    pub identify: Identify,
+    /// What policy allows.
+    pub permit: Permit,
+    /// What limits admit.
+    pub admit: Admit,
+}
+
+/// A path on the gate and where it leads.
+#[derive(Debug)]
+pub struct Route {
+    /// The path.
+    pub path: RoutePath,
+    /// The upstream.
+    pub upstream: Arc<Upstream>,
+    /// What is known about that upstream.
+    pub knowledge: Arc<Knowledge>,
+}
+
+/// Why a configuration cannot be put to work.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// An upstream's files or addresses are not usable.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+    /// A sealing key is not usable.
+    #[error(transparent)]
+    Key(#[from] BadKey),
+    /// A route names an upstream that does not exist.
+    #[error("route `{route}` names the upstream `{upstream}`, which does not exist")]
+    UpstreamUnknown {
+        /// The route.
+        route: RoutePath,
+        /// The name.
+        upstream: UpstreamName,
+    },
+}
+
+impl Snapshot {
+    /// Compiles settings. What upstreams are and what is known of them is taken over from the
+    /// `previous` version where their settings did not change.
+    ///
+    /// # Errors
+    /// [`CompileError`]; nothing was changed then.
+    pub fn compile(
+        settings: Settings,
+        previous: Option<&Self>,
+        entropy: &dyn Entropy,
+    ) -> Result<Self, CompileError> {
+        let upstreams =
+            Upstreams::build(&settings.upstreams, previous.map(|snapshot| &*snapshot.upstreams))?;
+        let keeps_seal =
+            previous.filter(|old| old.settings.sessions.keys == settings.sessions.keys);
+        let seal = match keeps_seal {
+            Some(old) => old.seal.clone(),
+            None => Arc::new(Seal::new(&settings.sessions.keys, entropy)?),
+        };
+        let mut known: HashMap<UpstreamName, Arc<Knowledge>> = previous
+            .iter()
+            .flat_map(|old| old.routes.values())
+            .filter(|route| {
+                upstreams
+                    .get(route.upstream.name())
+                    .is_some_and(|now| now.settings() == route.upstream.settings())
+            })
+            .map(|route| (route.upstream.name().clone(), route.knowledge.clone()))
+            .collect();
+        let mut routes = HashMap::new();
+        for route in &settings.routes {
+            let Some(upstream) = upstreams.get(&route.upstream) else {
+                return Err(CompileError::UpstreamUnknown {
+                    route: route.path.clone(),
+                    upstream: route.upstream.clone(),
+                });
+            };
+            let knowledge = known.entry(route.upstream.clone()).or_default().clone();
+            let compiled =
+                Route { path: route.path.clone(), upstream: upstream.clone(), knowledge };
+            routes.insert(route.path.as_str().to_owned(), Arc::new(compiled));
+        }
+        Ok(Self {
+            names: Names::new(&settings.names),
+            seal,
+            routes,
+            upstreams,
+            identify: Identify::Anonymous,
+            permit: Permit::Open,
+            admit: Admit::Open,
+            settings,
+        })
+    }
+}

@@ -1,0 +1,244 @@
+//! MCP servers behind the gate, over HTTP/1.1: which there are, where their instances run, which of
+//! them are fit for work, and how a request gets there and its reply back.
+//!
+//! Knows nothing of MCP: bytes and headers go out as they come in. Repeats no request (one closed
+//! pooled connection aside), follows no redirect, trusts no certificate it was not told to trust.
+//!
+//! Read on in `endpoint.rs`, `exchange.rs`, `reply.rs` and `fault.rs` for a call; `link.rs`, `relay.rs`,
+//! `wire.rs`, `tls.rs` and `pool.rs` for its connection; `plan.rs`, `resolve.rs`, `health.rs`,
+//! `balance.rs` and `status.rs` for where it goes.
+
+mod balance;
+mod endpoint;
+mod exchange;
+mod fault;
+mod health;
+mod link;
+mod plan;
+mod pool;
+mod relay;
+mod reply;
+mod resolve;
+mod status;
+mod tls;
+mod wire;
+
+pub use endpoint::{Endpoint, Outgoing};
+pub use exchange::{Deadlines, Exchange};
+pub use fault::{Cause, Phase, SendError};
+pub use plan::UpstreamError;
+pub use reply::{Reply, ReplyBody};
+pub use status::{EndpointState, EndpointStatus};
+pub use tls::TlsError;
+
+use crate::settings::UpstreamSettings;
+use crate::upstream::endpoint::Trouble;
+use crate::upstream::health::Rules;
+use crate::upstream::plan::Plan;
+use crate::upstream::resolve::{Seed, Table};
+use crate::upstream::tls::Material;
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
+use tollgate_core::bounds::UPSTREAM_POOL_IDLE_MILLIS;
+use tollgate_core::ids::{EndpointId, UpstreamName};
+
+/// All upstreams of one configuration.
+#[derive(Debug, Default)]
+pub struct Upstreams {
+    by_name: HashMap<UpstreamName, Arc<Upstream>>,
+}
+
+impl Upstreams {
+    /// Makes the upstreams of a configuration. Those that `previous` has with the same settings
+    /// stay as they are; of the others, endpoints that are still configured keep their state.
+    pub fn build(
+        settings: &[UpstreamSettings],
+        previous: Option<&Self>,
+    ) -> Result<Arc<Self>, UpstreamError> {
+        let mut by_name = HashMap::with_capacity(settings.len());
+        for one in settings {
+            let old = previous.and_then(|previous| previous.get(&one.name));
+            by_name.insert(one.name.clone(), Upstream::build(one, old)?);
+        }
+        Ok(Arc::new(Self { by_name }))
+    }
+
+    /// The upstream of that name.
+    #[must_use]
+    pub fn get(&self, name: &UpstreamName) -> Option<&Arc<Upstream>> {
+        self.by_name.get(name)
+    }
+
+    /// All of them, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Upstream>> {
+        self.by_name.values()
+    }
+}
+
+/// One MCP server and its instances.
+#[derive(Debug)]
+pub struct Upstream {
+    settings: UpstreamSettings,
+    material: Option<Material>,
+    rules: Rules,
+    seeds: Vec<Seed>,
+    trouble: Arc<Trouble>,
+    table: ArcSwap<Table>,
+    resolved: watch::Sender<bool>,
+    // Filled once. Dropping the upstream ends them.
+    tasks: Mutex<Vec<AbortOnDropHandle<()>>>,
+}
+
+impl Upstream {
+    fn build(
+        settings: &UpstreamSettings,
+        previous: Option<&Arc<Self>>,
+    ) -> Result<Arc<Self>, UpstreamError> {
+        let tls_error = |source| UpstreamError::Tls { upstream: settings.name.clone(), source };
+        let secure = settings.endpoints.iter().any(|url| url.scheme() == "https");
+        let material =
+            secure.then(|| Material::read(&settings.tls)).transpose().map_err(tls_error)?;
+        if let Some(same) = previous
+            && same.settings == *settings
+            && same.material == material
+        {
+            return Ok(Arc::clone(same));
+        }
+        let rules = Rules { health: settings.health.clone(), ejection: settings.ejection };
+        let trouble = Arc::new(Trouble::default());
+        let seeds = Plan { settings, rules: &rules, trouble: &trouble }.seeds(material.as_ref())?;
+        // Connections made under other TLS settings must not be used under these.
+        let known = previous
+            .filter(|old| old.material == material && old.settings.tls == settings.tls)
+            .map(|old| old.table.load_full())
+            .unwrap_or_default();
+        let (table, resolved) = first_table(&seeds, &known);
+        Ok(Arc::new(Self {
+            settings: settings.clone(),
+            material,
+            rules,
+            seeds,
+            trouble,
+            table: ArcSwap::from_pointee(table),
+            resolved: watch::Sender::new(resolved),
+            tasks: Mutex::new(Vec::new()),
+        }))
+    }
+
+    /// The operator's name for it.
+    #[must_use]
+    pub fn name(&self) -> &UpstreamName {
+        &self.settings.name
+    }
+
+    /// What it was made from.
+    #[must_use]
+    pub fn settings(&self) -> &UpstreamSettings {
+        &self.settings
+    }
+
+    /// The endpoint for a call that is not pinned: the less loaded of two usable ones. `None`, at
+    /// once, if none is usable.
+    #[must_use]
+    pub fn pick(&self) -> Option<Arc<Endpoint>> {
+        balance::pick(&self.table.load().active)
+    }
+
+    /// The endpoint of that id, whatever its standing, if it is known at all.
+    #[must_use]
+    pub fn endpoint(&self, id: &EndpointId) -> Option<Arc<Endpoint>> {
+        self.table.load().find(id).cloned()
+    }
+
+    /// Waits until its host names have been resolved for the first time, at most for `limit`.
+    /// False if that did not happen.
+    pub async fn ready(&self, limit: Duration) -> bool {
+        let mut resolved = self.resolved.subscribe();
+        let waiting = resolved.wait_for(|done| *done);
+        matches!(tokio::time::timeout(limit, waiting).await, Ok(Ok(_)))
+    }
+
+    /// Where each endpoint stands, and why.
+    #[must_use]
+    pub fn status(&self) -> Vec<EndpointStatus> {
+        let table = self.table.load();
+        let active = table.active.iter().map(|endpoint| EndpointStatus::of(endpoint, false));
+        let retired = table.retired.iter().map(|endpoint| EndpointStatus::of(endpoint, true));
+        let unresolved =
+            table.unresolved.iter().map(|(id, why)| EndpointStatus::unresolved(id, why));
+        active.chain(retired).chain(unresolved).collect()
+    }
+
+    /// Starts health checks, resolution and the reaper of idle connections. They end when the
+    /// upstream is dropped. Does nothing the second time.
+    pub fn start_background(self: &Arc<Self>) {
+        let mut tasks = self.tasks.lock();
+        if !tasks.is_empty() {
+            return;
+        }
+        let weak = || Arc::downgrade(self);
+        let trouble = || Arc::clone(&self.trouble);
+        tasks.push(AbortOnDropHandle::new(tokio::spawn(reap(weak()))));
+        if !self.settings.health.every.is_zero() {
+            let watching = health::watch(weak(), self.rules.clone(), trouble());
+            tasks.push(AbortOnDropHandle::new(tokio::spawn(watching)));
+        }
+        if self.seeds.iter().any(|seed| seed.literal().is_none()) {
+            let watching = resolve::watch(weak(), self.settings.resolve_every, trouble());
+            tasks.push(AbortOnDropHandle::new(tokio::spawn(watching)));
+        }
+    }
+
+    pub(crate) fn active(&self) -> Vec<Arc<Endpoint>> {
+        self.table.load().active.clone()
+    }
+
+    pub(crate) fn seeds(&self) -> &[Seed] {
+        &self.seeds
+    }
+
+    /// Takes the answers of a resolution. Only the one task that resolves calls it.
+    pub(crate) fn adopt(&self, answers: Vec<Result<Vec<SocketAddr>, String>>) {
+        let next = self.table.load().next(&self.seeds, answers);
+        let found = !next.active.is_empty();
+        self.table.store(Arc::new(next));
+        if found {
+            self.resolved.send_replace(true);
+        }
+    }
+}
+
+/// The endpoints known without asking DNS: literal addresses, and what `known` has of the names.
+/// And whether that is all it takes.
+fn first_table(seeds: &[Seed], known: &Table) -> (Table, bool) {
+    let answers = seeds
+        .iter()
+        .map(|seed| match seed.literal() {
+            Some(address) => Ok(vec![address]),
+            None => Err(String::from("not resolved yet")),
+        })
+        .collect();
+    let table = known.next(seeds, answers);
+    let resolved = table.unresolved.is_empty();
+    (table, resolved)
+}
+
+/// Closes idle connections of endpoints that have nothing to do any more; busy ones drop theirs
+/// at checkout.
+async fn reap(upstream: Weak<Upstream>) {
+    loop {
+        tokio::time::sleep(Duration::from_millis(UPSTREAM_POOL_IDLE_MILLIS)).await;
+        let Some(upstream) = upstream.upgrade() else { return };
+        let (table, now) = (upstream.table.load(), Instant::now());
+        for endpoint in table.active.iter().chain(&table.retired) {
+            endpoint.core().pool.reap(now);
+        }
+    }
+}

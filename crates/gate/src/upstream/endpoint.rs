@@ -1,0 +1,309 @@
+//! One running instance of an upstream: one address, its pool, its standing and its counters.
+//!
+//! Adds to a request what only the gate may say (host, credentials, path) and starts the exchange.
+//! Judges neither the request nor the reply.
+//!
+//! Next: `exchange.rs`; `health.rs` for the standing.
+
+use crate::upstream::exchange::{Deadlines, Exchange};
+use crate::upstream::fault::{Cause, Phase, SendError};
+use crate::upstream::health::{Rules, Standing};
+use crate::upstream::link::Link;
+use crate::upstream::pool::Pool;
+use crate::upstream::relay::Relay;
+use crate::upstream::tls::Dial;
+use crate::upstream::wire::Wire;
+use bytes::Bytes;
+use http::header::{self, HeaderName, HeaderValue};
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
+use http_body_util::Full;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tollgate_core::ids::{EndpointId, UpstreamName};
+
+/// A request as the path hands it over: judged, and without anything the gate itself adds.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// The method.
+    pub method: Method,
+    /// The headers. `host`, `content-length`, `transfer-encoding` and `accept-encoding` are set by
+    /// the endpoint, as are the upstream's configured headers.
+    pub headers: HeaderMap,
+    /// The body, complete.
+    pub body: Bytes,
+}
+
+/// See the file's head.
+#[derive(Debug)]
+pub struct Endpoint {
+    id: EndpointId,
+    address: SocketAddr,
+    wiring: Arc<Wiring>,
+    core: Arc<Core>,
+}
+
+/// What all addresses of one endpoint URL have in common.
+#[derive(Debug)]
+pub(crate) struct Wiring {
+    /// Of which upstream.
+    pub(crate) upstream: UpstreamName,
+    /// Path and query of the URL.
+    pub(crate) target: Uri,
+    /// `Host` of every request.
+    pub(crate) host: HeaderValue,
+    /// Configured headers.
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    /// How to shake hands, for `https`.
+    pub(crate) tls: Option<Dial>,
+    /// Time for connecting.
+    pub(crate) connect: Duration,
+    /// When an endpoint is in or out.
+    pub(crate) rules: Rules,
+    /// Where trouble is told.
+    pub(crate) trouble: Arc<Trouble>,
+}
+
+/// Wakes the upstream's background tasks before their time.
+#[derive(Debug, Default)]
+pub(crate) struct Trouble {
+    /// For the health checks: an endpoint went out.
+    pub(crate) health: Notify,
+    /// For the resolver: an address did not answer.
+    pub(crate) names: Notify,
+}
+
+/// What outlives a change of the settings: connections, counters, standing.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) pool: Pool,
+    pub(crate) standing: Standing,
+    in_flight: AtomicUsize,
+    calls: AtomicU64,
+    failures: AtomicU64,
+    last_call_ms: AtomicU64,
+}
+
+impl Default for Core {
+    fn default() -> Self {
+        Self {
+            pool: Pool::default(),
+            standing: Standing::new(Instant::now()),
+            in_flight: AtomicUsize::new(0),
+            calls: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            last_call_ms: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Endpoint {
+    pub(crate) fn new(
+        id: EndpointId,
+        address: SocketAddr,
+        wiring: Arc<Wiring>,
+        core: Arc<Core>,
+    ) -> Arc<Self> {
+        Arc::new(Self { id, address, wiring, core })
+    }
+
+    /// Its name: the URL, and the address where a host name stands for several.
+    #[must_use]
+    pub fn id(&self) -> &EndpointId {
+        &self.id
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether new work may be sent to it now.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.core.standing.is_usable(&self.wiring.rules)
+    }
+
+    /// Exchanges in progress, open event streams included.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.core.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Calls made, and how many of them failed, since the endpoint is known.
+    #[must_use]
+    pub fn counts(&self) -> (u64, u64) {
+        (self.core.calls.load(Ordering::Relaxed), self.core.failures.load(Ordering::Relaxed))
+    }
+
+    /// Idle connections.
+    #[must_use]
+    pub fn pooled(&self) -> usize {
+        self.core.pool.len()
+    }
+
+    /// Sends a request to it, whatever its standing: sessions that live on it have no other place.
+    pub fn send(self: &Arc<Self>, request: Outgoing, deadlines: Deadlines) -> Exchange {
+        let now = Instant::now();
+        let mut headers = request.headers;
+        for absent in [header::CONTENT_LENGTH, header::TRANSFER_ENCODING] {
+            // hyper frames the body by its real length.
+            headers.remove(absent);
+        }
+        let wired = self.request(request.method, self.wiring.target.clone(), headers, request.body);
+        Exchange::begin(self.account(now), wired, deadlines, self.core.pool.take(now), now)
+    }
+
+    /// Completes a request with what only the gate says.
+    pub(crate) fn request(
+        &self,
+        method: Method,
+        target: Uri,
+        mut headers: HeaderMap,
+        body: Bytes,
+    ) -> Request<Full<Bytes>> {
+        headers.insert(header::HOST, self.wiring.host.clone());
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        for (name, value) in &self.wiring.headers {
+            headers.insert(name, value.clone());
+        }
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = target;
+        *request.headers_mut() = headers;
+        request
+    }
+
+    /// Opens a connection within the upstream's time for it, and within `left` if that is less.
+    pub(crate) fn connect(
+        self: &Arc<Self>,
+        left: Option<Duration>,
+    ) -> Pin<Box<dyn Future<Output = Result<Box<Link>, Cause>> + Send>> {
+        let endpoint = Arc::clone(self);
+        Box::pin(async move {
+            let limit = endpoint.wiring.connect;
+            let limit = left.map_or(limit, |left| left.min(limit));
+            let opened = endpoint.open(limit).await;
+            if let Err(cause) = &opened {
+                endpoint.note_unreachable(cause);
+            }
+            opened
+        })
+    }
+
+    /// Opens a connection and tells nobody how that went.
+    pub(crate) async fn open(&self, limit: Duration) -> Result<Box<Link>, Cause> {
+        let relay = Arc::new(Relay::default());
+        let tls = self.wiring.tls.as_ref();
+        let wire = Wire::open(self.address, tls, limit, Arc::clone(&relay)).await?;
+        Link::new(wire, relay).await
+    }
+
+    fn note_unreachable(&self, cause: &Cause) {
+        self.core.failures.fetch_add(1, Ordering::Relaxed);
+        let was_usable = self.is_usable();
+        if *cause == Cause::Refused {
+            self.core.standing.refuse(&self.wiring.rules, cause);
+        } else {
+            self.core.standing.fail(&self.wiring.rules, cause);
+        }
+        self.report(was_usable);
+        self.wiring.trouble.names.notify_one();
+    }
+
+    /// Tells operator and health checks when it just went out.
+    fn report(&self, was_usable: bool) {
+        if was_usable && !self.is_usable() {
+            let why = self.core.standing.why();
+            tracing::warn!(upstream = %self.wiring.upstream, endpoint = %self.id, %why, "endpoint is out");
+            self.wiring.trouble.health.notify_one();
+        }
+    }
+
+    /// Takes a connection back after a complete reply.
+    pub(crate) fn keep(&self, link: Box<Link>) {
+        self.core.pool.put(link);
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    pub(crate) fn wiring(&self) -> &Arc<Wiring> {
+        &self.wiring
+    }
+
+    /// Time since the last call to it.
+    pub(crate) fn unused_for(&self) -> Duration {
+        let last = Duration::from_millis(self.core.last_call_ms.load(Ordering::Relaxed));
+        self.core.standing.age().saturating_sub(last)
+    }
+
+    /// Counts a call in; it counts out when the last clone is dropped.
+    pub(crate) fn account(self: &Arc<Self>, now: Instant) -> InFlight {
+        let began_ms = self.core.standing.millis(now);
+        self.core.calls.fetch_add(1, Ordering::Relaxed);
+        self.core.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.core.last_call_ms.store(began_ms, Ordering::Relaxed);
+        InFlight { endpoint: Arc::clone(self), began_ms }
+    }
+}
+
+/// Counts one exchange as in flight for as long as it exists, and settles how it went.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    endpoint: Arc<Endpoint>,
+    began_ms: u64,
+}
+
+impl InFlight {
+    pub(crate) fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.endpoint
+    }
+
+    /// A reply began. A gateway error of something in front of the upstream is a failure of this
+    /// endpoint; any other status is an answer.
+    pub(crate) fn replied(&self, status: StatusCode) {
+        let core = &self.endpoint.core;
+        let rules = &self.endpoint.wiring.rules;
+        if matches!(status.as_u16(), 502..=504) {
+            self.count_failure(&format_args!("it answers {}", status.as_u16()));
+        } else {
+            core.standing.succeed(rules, self.began_ms);
+        }
+    }
+
+    /// The exchange failed.
+    pub(crate) fn failed(&self, error: &SendError) {
+        match error {
+            // A person may have taken too long, or a tool: no sign of a broken endpoint.
+            SendError::Timeout(Phase::Pause | Phase::Total) => {
+                self.endpoint.core.failures.fetch_add(1, Ordering::Relaxed);
+            }
+            SendError::NotSent(_)
+            | SendError::Lost(_)
+            | SendError::Invalid(_)
+            | SendError::Timeout(Phase::FirstByte) => self.count_failure(error),
+        }
+    }
+
+    fn count_failure(&self, why: &dyn std::fmt::Display) {
+        let endpoint = &self.endpoint;
+        let was_usable = endpoint.is_usable();
+        endpoint.core.failures.fetch_add(1, Ordering::Relaxed);
+        endpoint.core.standing.fail(&endpoint.wiring.rules, why);
+        endpoint.report(was_usable);
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.endpoint.core.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}

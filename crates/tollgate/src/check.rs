@@ -1,0 +1,86 @@
+//! `tollgate check`: a summary of a configuration that may be served, or the report on one that may not.
+//!
+//! Reads what `serve` reads and touches nothing else: no port is opened, no upstream is called.
+
+use crate::cli::CheckArgs;
+use crate::config::{self, Checked, Report};
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+use tollgate_gate::settings::{ClientCertificates, IdentitySettings, Settings};
+
+/// Capabilities that a later section of the file will switch on, for the list of what is off.
+const ABSENT: [&str; 4] = ["policy", "limits", "audit", "telemetry"];
+
+/// Runs the command.
+///
+/// # Errors
+/// Standard output or standard error is closed.
+pub(crate) fn run(args: &CheckArgs) -> io::Result<ExitCode> {
+    match config::load(&args.config) {
+        Ok(checked) => {
+            let mut diagnostics = io::stderr().lock();
+            for warning in &checked.warnings {
+                writeln!(diagnostics, "warning: {warning}")?;
+            }
+            io::stdout().lock().write_all(summary(&args.config, &checked).as_bytes())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(report) => refuse(&report),
+    }
+}
+
+/// Writes a report to standard error and gives the exit code for it.
+///
+/// # Errors
+/// Standard error is closed.
+pub(crate) fn refuse(report: &Report) -> io::Result<ExitCode> {
+    writeln!(io::stderr().lock(), "{report}")?;
+    Ok(ExitCode::from(crate::cli::EXIT_REFUSED))
+}
+
+fn summary(path: &Path, checked: &Checked) -> String {
+    let settings = &checked.settings;
+    let mut text = format!("ok: {} (version {})\n", path.display(), settings.version);
+    let mut line = |name: &str, value: String| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  {name:<9} {value}");
+    };
+    line("gate", gate(settings));
+    line("admin", format!("http://{}", checked.admin));
+    for upstream in &settings.upstreams {
+        let endpoints = match upstream.endpoints.as_slice() {
+            // The origin only: paths and queries of some servers hold their key.
+            [one] => one.origin().ascii_serialization(),
+            many => format!("{} endpoints", many.len()),
+        };
+        line("upstream", format!("{}: {endpoints}", upstream.name));
+    }
+    for route in &settings.routes {
+        line("route", format!("{} -> {}", route.path, route.upstream));
+    }
+    line(
+        "identity",
+        match settings.identity {
+            IdentitySettings::Off => "off, as written: anonymous callers from anywhere".to_owned(),
+            IdentitySettings::LoopbackOnly => "none: callers on this machine only".to_owned(),
+        },
+    );
+    if settings.sessions.keys.is_empty() {
+        line("sessions", "sealed with a random key: they do not outlive the process".to_owned());
+    }
+    line("off", ABSENT.join(", "));
+    text
+}
+
+fn gate(settings: &Settings) -> String {
+    let scheme = if settings.tls.is_some() { "https" } else { "http" };
+    let certificates = match settings.tls.as_ref().map(|tls| &tls.client) {
+        Some(ClientCertificates::Required(_)) => ", client certificates required",
+        Some(ClientCertificates::Optional(_)) => ", client certificates optional",
+        Some(ClientCertificates::Off) | None => "",
+    };
+    let public = settings.public_url.as_ref().map(|url| format!(", known as {url}"));
+    format!("{scheme}://{}{}{certificates}", settings.listen, public.unwrap_or_default())
+}

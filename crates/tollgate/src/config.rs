@@ -1,0 +1,154 @@
+//! The configuration file: from what an operator typed to what the gate needs, or to a report.
+//!
+//! `Raw` is what was typed ([`raw`]); [`Checked`] is what we need, and only that travels. A file is
+//! taken whole or not at all, and everything that is wrong with it is said at once. Nothing here
+//! listens, connects or applies anything: that is the caller's, with what [`load`] returns.
+//!
+//! Read in this order.
+
+mod raw;
+
+mod checking;
+
+mod decode;
+
+mod scalars;
+
+mod values;
+
+mod collections;
+
+mod reading;
+
+mod tree;
+
+mod report;
+
+mod cover;
+
+pub(crate) mod watch;
+
+pub(crate) use report::Report;
+
+use aws_lc_rs::digest;
+use decode::Decode as _;
+use raw::Root;
+use reading::{Environment, Reading, cause, read_bounded};
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use tollgate_core::bounds::CONFIG_BYTES_MAX;
+use tollgate_gate::settings::Settings;
+
+/// One whole configuration that may be served.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Checked {
+    /// What the gate needs.
+    pub settings: Settings,
+    /// Where the operator's listener listens. Changing it needs a restart.
+    pub admin: SocketAddr,
+    /// Every file that was read, the configuration file first. When one changes, [`load`] again.
+    pub watched: Vec<PathBuf>,
+    /// What deserves a look, one line each, with its place in the file.
+    pub warnings: Vec<String>,
+}
+
+/// Reads, resolves and checks the file at `path`.
+///
+/// # Errors
+/// Everything that is wrong with it, for a person to read.
+pub(crate) fn load(path: &Path) -> Result<Checked, Report> {
+    let help =
+        "name the file with `--config FILE` or in TOLLGATE_CONFIG; `tollgate demo` needs none";
+    let content = match read_bounded(path, CONFIG_BYTES_MAX) {
+        Ok(Some(content)) => content,
+        Ok(None) => {
+            let message = format!("the file is larger than {CONFIG_BYTES_MAX} bytes");
+            return Err(Report::unreadable(path, message, "is this the right file?".to_owned()));
+        }
+        Err(error) => {
+            let message = format!("the configuration cannot be read: {}", cause(&error));
+            return Err(Report::unreadable(path, message, help.to_owned()));
+        }
+    };
+    let Ok(source) = String::from_utf8(content) else {
+        let help = "save it as UTF-8 text".to_owned();
+        return Err(Report::unreadable(path, "the file is not UTF-8 text".to_owned(), help));
+    };
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let mut checked = judge(path, folder, &source, &|name| std::env::var(name).ok())?;
+    checked.watched.insert(0, path.to_owned());
+    Ok(checked)
+}
+
+/// Judges a configuration that is not in a file, under a name for its reports.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub(crate) fn from_text(name: &str, source: &str) -> Result<Checked, Report> {
+    judge(Path::new(name), Path::new(""), source, &|name| std::env::var(name).ok())
+}
+
+/// Judges the text of a file. `path` only names it in reports.
+fn judge(
+    path: &Path,
+    folder: &Path,
+    source: &str,
+    environment: Environment<'_>,
+) -> Result<Checked, Report> {
+    if source.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+        let help = "start from `examples/minimal.yaml`: one upstream and one route are enough";
+        return Err(Report::unreadable(path, "the file is empty".to_owned(), help.to_owned()));
+    }
+    let root = tree::parse(source).map_err(|mistake| {
+        Report::new(path, &cover::cover_text(source, &schema()), vec![mistake])
+    })?;
+    let mut reading = Reading::new(folder, environment);
+    let checked =
+        Root::decode(&root, &mut reading).and_then(|raw| checking::check(&raw, &mut reading));
+    match checked {
+        Some((mut settings, admin)) if reading.mistakes.is_empty() => {
+            settings.version = version(source, &reading.files);
+            Ok(Checked {
+                settings,
+                admin,
+                watched: reading.files.into_iter().map(|(file, _)| file).collect(),
+                warnings: lines(path, reading.warnings),
+            })
+        }
+        _ => Err(Report::new(path, &cover::cover_tree(source, &root, &schema()), reading.mistakes)
+            .with_files(reading.files.into_iter().map(|(file, _)| file))),
+    }
+}
+
+fn lines(path: &Path, warnings: Vec<(report::Pos, String)>) -> Vec<String> {
+    let line = |(at, text): (report::Pos, String)| {
+        format!("{}:{}:{}: {text}", path.display(), at.line, at.column)
+    };
+    warnings.into_iter().map(line).collect()
+}
+
+/// The first 12 hex digits of a hash over the file and every file it refers to. Lengths are part of
+/// it, so that no two sets of files share a version by running into one another.
+fn version(source: &str, files: &[(PathBuf, Vec<u8>)]) -> String {
+    let mut hash = digest::Context::new(&digest::SHA256);
+    let contents = files.iter().map(|(_, content)| content.as_slice());
+    for content in std::iter::once(source.as_bytes()).chain(contents) {
+        hash.update(&u64::try_from(content.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(content);
+    }
+    hash.finish().as_ref().iter().take(6).fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The JSON Schema of the file, for editors.
+#[must_use]
+pub(crate) fn schema() -> serde_json::Value {
+    Root::schema()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,298 @@
+//! Checks of the upstreams: names, endpoints, deadlines, health, credentials.
+
+use crate::config::checking::{Pem, at_most, in_range, pem_file, within};
+use crate::config::collections::{OffOr, Row, Table};
+use crate::config::cover::shown_name;
+use crate::config::decode::{At, Key};
+use crate::config::raw::{
+    Credential, Ejection, Health, Http, Root, Upstream, UpstreamTimeoutsRaw, UpstreamTlsRaw,
+};
+use crate::config::reading::Reading;
+use crate::config::report::Pos;
+use crate::config::scalars::Scalar as _;
+use crate::config::scalars::SecretText;
+use crate::config::values::{Check, Era, HostName, Loss, Web};
+use std::collections::HashSet;
+use std::time::Duration;
+use tollgate_core::bounds::{
+    CREDENTIAL_BYTES_MAX, CREDENTIAL_HEADERS_MAX, ENDPOINTS_MAX, UPSTREAMS_MAX,
+};
+use tollgate_core::ids::{Secret, UpstreamName};
+use tollgate_gate::settings::{
+    EjectionSettings, HealthSettings, Probe, SessionLoss, UpstreamEra, UpstreamSettings,
+    UpstreamTimeouts, UpstreamTls,
+};
+use url::Url;
+
+/// Longest name of an upstream. It becomes a prefix of tool names, which clients cap at 64.
+const NAME_MAX: usize = 32;
+
+/// Headers the gate writes itself, or that belong to one connection only.
+const OWN_HEADERS: [&str; 16] = [
+    "accept",
+    "accept-encoding",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "keep-alive",
+    "last-event-id",
+    "origin",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "traceparent",
+];
+
+pub(super) fn upstreams(raw: &Root, reading: &mut Reading<'_>) -> Vec<UpstreamSettings> {
+    let Some(table) = raw.upstreams.given() else { return Vec::new() };
+    if table.value.0.len() > UPSTREAMS_MAX {
+        reading.wrong(
+            &table.at,
+            "there are too many upstreams",
+            format!("at most {UPSTREAMS_MAX} fit one gate"),
+        );
+        return Vec::new();
+    }
+    table.value.0.iter().filter_map(|row| upstream(row, reading)).collect()
+}
+
+fn upstream(row: &Row<Upstream>, reading: &mut Reading<'_>) -> Option<UpstreamSettings> {
+    let name = &row.name;
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if name.len() > NAME_MAX
+        || name.starts_with('-')
+        || name.is_empty()
+        || !name.bytes().all(allowed)
+    {
+        let help = format!(
+            "write lower-case letters, digits and `-`, starting with a letter or digit, at most {NAME_MAX} characters"
+        );
+        reading.wrong(
+            &row.at,
+            format!("`{}` cannot be the name of an upstream", shown_name(name)),
+            help,
+        );
+    }
+    let raw = row.value.as_ref()?;
+    let headers = raw.credential.given().map(|c| credential(&c.value, reading)).unwrap_or_default();
+    let At { value: http, at } = raw.http.given()?;
+    let endpoints = endpoints(name, http, at, reading);
+    let tls = http
+        .tls
+        .given()
+        .map(|tls| upstream_tls(name, &tls.value, &tls.at, reading))
+        .unwrap_or_default();
+    if let Some(given) = http
+        .tls
+        .given()
+        .filter(|_| !endpoints.is_empty() && endpoints.iter().all(|url| url.scheme() == "http"))
+    {
+        reading.wrong(
+            &given.at,
+            format!("upstream `{name}` has `tls`, but its URLs are `http`"),
+            "write `https://` in the URL, or remove `tls`",
+        );
+    }
+    Some(UpstreamSettings {
+        name: UpstreamName::from(name.as_str()),
+        endpoints,
+        tls,
+        headers,
+        era: match raw.era.value {
+            Era::Auto => UpstreamEra::Auto,
+            Era::Legacy => UpstreamEra::Legacy,
+            Era::Modern => UpstreamEra::Modern,
+            Era::Both => UpstreamEra::Both,
+        },
+        sessions: match raw.sessions.value {
+            Loss::Strict => SessionLoss::Strict,
+            Loss::Recoverable => SessionLoss::Recoverable,
+        },
+        timeouts: timeouts(&http.timeouts.value, reading),
+        health: health(&http.health.value, reading),
+        ejection: ejection(&http.ejection.value, reading),
+        resolve_every: http.resolve_every.value.0,
+    })
+}
+
+fn endpoints(name: &str, http: &Http, at: &Pos, reading: &mut Reading<'_>) -> Vec<Url> {
+    let given: Vec<At<Web>> = match (&http.url, &http.endpoints) {
+        (Key::Absent, Key::Absent) => {
+            reading.wrong(at, format!("upstream `{name}` has neither `url` nor `endpoints`"), "add `url: \"http://10.0.0.1:9001/mcp\"`, or `endpoints: [...]` where there are several instances");
+            return Vec::new();
+        }
+        (Key::Given(_) | Key::Wrong, Key::Given(_) | Key::Wrong) => {
+            reading.wrong(
+                at,
+                format!("upstream `{name}` has both `url` and `endpoints`"),
+                "keep `endpoints` where there are several instances, `url` otherwise",
+            );
+            return Vec::new();
+        }
+        (Key::Given(url), Key::Absent) => vec![url.clone()],
+        (Key::Absent, Key::Given(list)) => {
+            if list.value.0.is_empty() || list.value.0.len() > ENDPOINTS_MAX {
+                reading.wrong(
+                    &list.at,
+                    format!("`endpoints` of upstream `{name}` takes 1 to {ENDPOINTS_MAX} URLs"),
+                    "add the URL of at least one instance",
+                );
+            }
+            list.value.0.clone()
+        }
+        (Key::Wrong, Key::Absent) | (Key::Absent, Key::Wrong) => return Vec::new(),
+    };
+    let mut seen = HashSet::new();
+    for url in &given {
+        if !seen.insert(url.value.0.as_str()) {
+            reading.wrong(
+                &url.at,
+                format!("this endpoint of upstream `{name}` is there twice"),
+                "remove one: an endpoint gets its share of the calls by itself",
+            );
+        }
+    }
+    given.iter().map(|url| url.value.0.clone()).collect()
+}
+
+fn upstream_tls(
+    name: &str,
+    raw: &UpstreamTlsRaw,
+    at: &Pos,
+    reading: &mut Reading<'_>,
+) -> UpstreamTls {
+    let ca = pem_file(raw.ca.given(), Pem::Certificates, reading);
+    let cert = pem_file(raw.cert.given(), Pem::Certificates, reading);
+    let key = pem_file(raw.key.given(), Pem::PrivateKey, reading);
+    if raw.cert.is_absent() != raw.key.is_absent() {
+        let missing = if raw.cert.is_absent() { "cert" } else { "key" };
+        reading.wrong(
+            at,
+            format!("`tls` of upstream `{name}` has no `{missing}`"),
+            "a client certificate takes both `cert` and `key`",
+        );
+    }
+    if let Some(server_name) = raw.server_name.given() {
+        let text = &server_name.value.value;
+        if HostName::parse(text).is_err() || text.contains([':', '*', '[']) {
+            reading.wrong(
+                &server_name.at,
+                format!(
+                    "`{}` is not a name a certificate can be issued for",
+                    server_name.value.typed
+                ),
+                "write a host name without port, as in `mcp.internal`",
+            );
+        }
+    }
+    UpstreamTls {
+        ca,
+        client: cert.zip(key),
+        server_name: raw.server_name.given().map(|name| name.value.value.to_ascii_lowercase()),
+    }
+}
+
+fn timeouts(raw: &UpstreamTimeoutsRaw, reading: &mut Reading<'_>) -> UpstreamTimeouts {
+    for (key, part) in
+        [("connect", &raw.connect), ("first_byte", &raw.first_byte), ("pause", &raw.pause)]
+    {
+        at_most(part, &raw.total, [&format!("timeouts.{key}"), "timeouts.total"], reading);
+    }
+    UpstreamTimeouts {
+        connect: within(&raw.connect, &raw.total),
+        first_byte: within(&raw.first_byte, &raw.total),
+        pause: within(&raw.pause, &raw.total),
+        total: raw.total.value.0,
+    }
+}
+
+fn health(raw: &OffOr<Health>, reading: &mut Reading<'_>) -> HealthSettings {
+    let (every, raw) = match raw {
+        OffOr::Off => (Duration::ZERO, &Health::default()),
+        OffOr::On(raw) => (raw.every.value.0, raw),
+    };
+    at_most(&raw.timeout, &raw.every, ["health.timeout", "health.every"], reading);
+    in_range(&raw.unhealthy_after, "health.unhealthy_after", 1..=1_000, reading);
+    in_range(&raw.healthy_after, "health.healthy_after", 1..=1_000, reading);
+    HealthSettings {
+        probe: match &raw.check.value {
+            Check::Connect => Probe::Connect,
+            Check::Get(path) => Probe::Http(path.clone()),
+        },
+        every,
+        timeout: within(&raw.timeout, &raw.every),
+        unhealthy_after: narrow(raw.unhealthy_after.value.0),
+        healthy_after: narrow(raw.healthy_after.value.0),
+    }
+}
+
+fn ejection(raw: &OffOr<Ejection>, reading: &mut Reading<'_>) -> EjectionSettings {
+    let (on, raw) = match raw {
+        OffOr::Off => (false, &Ejection::default()),
+        OffOr::On(raw) => (true, raw),
+    };
+    in_range(&raw.failures, "ejection.failures", 1..=1_000, reading);
+    let after = if on { narrow(raw.failures.value.0) } else { 0 };
+    EjectionSettings { after, span: raw.r#for.value.0 }
+}
+
+fn credential(raw: &Credential, reading: &mut Reading<'_>) -> Vec<(String, Secret<String>)> {
+    let Some(At { value: Table(rows), at }) = raw.header.given() else { return Vec::new() };
+    if rows.len() > CREDENTIAL_HEADERS_MAX {
+        reading.wrong(
+            at,
+            "there are too many headers",
+            format!("at most {CREDENTIAL_HEADERS_MAX}"),
+        );
+    }
+    let mut seen = HashSet::new();
+    rows.iter().filter_map(|row| header(row, &mut seen, reading)).collect()
+}
+
+fn header(
+    row: &Row<SecretText>,
+    seen: &mut HashSet<String>,
+    reading: &mut Reading<'_>,
+) -> Option<(String, Secret<String>)> {
+    let SecretText(value) = row.value.as_ref()?;
+    let typed = &shown_name(&row.name);
+    let Ok(name) = http::HeaderName::from_bytes(row.name.as_bytes()) else {
+        reading.wrong(
+            &row.at,
+            format!("`{typed}` is not the name of a header"),
+            "a name holds letters, digits and `-`, as in `Authorization`",
+        );
+        return None;
+    };
+    let lower = name.as_str();
+    if OWN_HEADERS.contains(&lower) || lower.starts_with("mcp-") || lower.starts_with("proxy-") {
+        reading.wrong(
+            &row.at,
+            format!("the header `{typed}` is written by the gate itself"),
+            "remove it; a credential is usually `Authorization` or a header of the upstream's own",
+        );
+    } else if !seen.insert(lower.to_owned()) {
+        reading.wrong(
+            &row.at,
+            format!("the header `{typed}` is there twice"),
+            "names of headers do not differ by case; keep one",
+        );
+    }
+    if value.expose().len() > CREDENTIAL_BYTES_MAX {
+        reading.wrong(
+            &row.at,
+            format!("the value of `{typed}` is too long"),
+            format!("at most {CREDENTIAL_BYTES_MAX} bytes"),
+        );
+    }
+    Some((lower.to_owned(), value.clone()))
+}
+
+/// A number that was checked to be small.
+fn narrow(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,142 @@
+//! Lists, tables with names the operator chooses, and sections that can be switched `off`.
+
+use crate::config::cover::shown_name;
+use crate::config::decode::{At, Decode, found};
+use crate::config::reading::Reading;
+use crate::config::report::Pos;
+use crate::config::tree::{Kind, Node};
+use serde_json::{Value, json};
+
+/// `[a, b]`: one to many values. Wrong ones are left out, their mistakes recorded.
+#[derive(Clone, Debug)]
+pub(super) struct List<T>(pub(super) Vec<At<T>>);
+
+impl<T> Default for List<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Decode> Decode for List<T> {
+    fn decode(node: &Node, reading: &mut Reading<'_>) -> Option<Self> {
+        let Kind::List(items) = &node.kind else {
+            let message =
+                format!("`{}` holds {} where a list belongs", reading.here(), found(node));
+            reading.wrong(
+                &node.at,
+                message,
+                "write `[first, second]`, or lines that start with `-`",
+            );
+            return None;
+        };
+        let before = reading.mistakes.len();
+        let mut values = Vec::new();
+        for item in items {
+            if let Some(value) = T::decode(item, reading) {
+                values.push(At { value, at: item.at.clone() });
+            }
+        }
+        (reading.mistakes.len() == before).then_some(Self(values))
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "array", "items": T::schema() })
+    }
+
+    fn spell(&self) -> Option<Value> {
+        self.0.iter().map(|item| item.value.spell()).collect::<Option<Vec<_>>>().map(Value::Array)
+    }
+}
+
+/// A mapping whose keys are names the operator chooses.
+#[derive(Clone, Debug)]
+pub(super) struct Table<T>(pub(super) Vec<Row<T>>);
+
+/// One entry of a table.
+#[derive(Clone, Debug)]
+pub(super) struct Row<T> {
+    pub(super) name: String,
+    pub(super) at: Pos,
+    /// `None`: wrong, and the mistake is recorded. The name is known all the same.
+    pub(super) value: Option<T>,
+}
+
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Decode> Decode for Table<T> {
+    fn decode(node: &Node, reading: &mut Reading<'_>) -> Option<Self> {
+        let Kind::Map(entries) = &node.kind else {
+            let message = format!("`{}` holds {} where names belong", reading.here(), found(node));
+            reading.wrong(
+                &node.at,
+                message,
+                "write `name: ...` lines below it, or `{ name: ... }`",
+            );
+            return None;
+        };
+        if entries.is_empty() {
+            let message = format!("`{}` is empty", reading.here());
+            reading.wrong(&node.at, message, "add at least one entry");
+        }
+        let mut rows = Vec::new();
+        for (name, node) in entries {
+            let value = if matches!(node.kind, Kind::Empty) {
+                let message = format!("an entry of `{}` has no value", reading.here());
+                let help = "write one after the colon, and a space between the two";
+                reading.wrong(&name.at, message, help);
+                None
+            } else {
+                reading.within(&shown_name(&name.text), |reading| T::decode(node, reading))
+            };
+            rows.push(Row { name: name.text.clone(), at: name.at.clone(), value });
+        }
+        Some(Self(rows))
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "object", "minProperties": 1, "additionalProperties": T::schema() })
+    }
+}
+
+/// A section, or the word `off`.
+#[derive(Clone, Debug)]
+pub(super) enum OffOr<T> {
+    /// The operator wrote `off`.
+    Off,
+    /// On, with these keys.
+    On(T),
+}
+
+impl<T: Default> Default for OffOr<T> {
+    fn default() -> Self {
+        Self::On(T::default())
+    }
+}
+
+impl<T: Decode> Decode for OffOr<T> {
+    fn decode(node: &Node, reading: &mut Reading<'_>) -> Option<Self> {
+        match &node.kind {
+            Kind::Scalar(word) if word == "off" => Some(Self::Off),
+            Kind::Scalar(word) => {
+                let message = format!("`{word}` is not a value of `{}`", reading.here());
+                reading.wrong(
+                    &node.at,
+                    message,
+                    "write `off`, or keys; without it the defaults apply",
+                );
+                None
+            }
+            Kind::Empty | Kind::Unsettled | Kind::List(_) | Kind::Map(_) => {
+                T::decode(node, reading).map(Self::On)
+            }
+        }
+    }
+
+    fn schema() -> Value {
+        json!({ "anyOf": [{ "const": "off" }, T::schema()] })
+    }
+}

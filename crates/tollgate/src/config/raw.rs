@@ -1,0 +1,256 @@
+//! The shape of the configuration file: every section and key, with its default and description.
+//!
+//! What is written here is what is read, what `tollgate schema` prints and what the reference in
+//! `docs/configuration.md` says. Says nothing about how values must fit together: see `checking.rs`.
+
+use crate::config::collections::{List, OffOr, Table};
+use crate::config::decode::{Decode, Fields, Key, Needed, Set, Shape, Slot, default, key, section};
+use crate::config::reading::Reading;
+use crate::config::scalars::{Address, Count, Flag, SecretText, Size, Span, Text};
+use crate::config::tree::Node;
+use crate::config::values::{
+    Check, ClientAuth, Era, FilePath, HostName, IdentityOff, Loss, OriginName, SealKey, Web,
+};
+use serde_json::Value;
+use tollgate_core::bounds;
+
+const LATER: &str = "remove it; it will come with a later version";
+
+section! {
+    /// The configuration of a Tollgate gate. Durations are `500ms`, `30s`, `5m`, `24h` or `30d`; sizes are
+    /// `64KiB`, `4MiB` or `1GiB`; any text value may hold `${env:NAME}` and `${file:PATH}`.
+    Root {
+        /// The public listener: what agents connect to.
+        gate: Set<Gate> = Gate::default(),
+        /// The operator's listener: health, readiness and status. Never reachable on the gate.
+        admin: Set<Admin> = Admin::default(),
+        /// Who may call. This version only has `off`: anonymous callers from anywhere. Without the key, the gate
+        /// listens on loopback addresses only.
+        identity: Key<IdentityOff>,
+        /// Sessions of agents of the legacy era (MCP revisions up to 2025-11-25).
+        sessions: Set<Sessions> = Sessions::default(),
+        /// The MCP servers behind the gate, by name: lower-case letters, digits and `-`, at most 32 characters.
+        upstreams: Needed<Table<Upstream>>,
+        /// The paths on the gate, and what each offers: `/mcp: { upstreams: [search] }`.
+        routes: Needed<Table<Route>>,
+    }
+    later {
+        "policy" => LATER,
+        "limits" => "remove it; rates and token budgets will come with a later version. Caps on sizes and connections are in `gate.limits`",
+        "telemetry" => LATER,
+        "audit" => LATER,
+        "prices" => LATER,
+        "stores" => "remove it; this version keeps sessions in memory",
+    }
+}
+
+section! {
+    /// The public listener.
+    Gate {
+        /// Where agents connect: IP address and port. Port 0 takes a free one, printed at start. Anything but loopback
+        /// needs `identity: off`, and `hosts` or `public_url`. Changing it needs a restart.
+        listen: Set<Address> = Address::loopback(8080),
+        /// The URL agents use, where it is not simply the address listened on.
+        public_url: Key<Web>,
+        /// Serve TLS with this certificate. Without it the gate serves clear text.
+        tls: Key<GateTls>,
+        /// Accepted `Host` values, which stops DNS rebinding. A name without a port matches any port; `*` accepts any.
+        /// Default: the host of `public_url`, and `localhost`, `127.0.0.1` and `[::1]` while listening on loopback.
+        hosts: Key<List<HostName>>,
+        /// Accepted `Origin` values of browsers, besides origins whose host is one of `hosts`; `*` accepts any.
+        origins: Set<List<OriginName>> = List::default(),
+        /// Caps on what agents may send and hold.
+        limits: Set<GateLimits> = GateLimits::default(),
+        /// Deadlines towards agents.
+        timeouts: Set<GateTimeouts> = GateTimeouts::default(),
+    }
+}
+
+section! {
+    /// Certificates of the gate. Files are read again when they change.
+    GateTls {
+        /// PEM file with the certificate chain, the gate's own first.
+        cert: Needed<FilePath>,
+        /// PEM file with the private key.
+        key: Needed<FilePath>,
+        /// PEM file with the certificate authorities that sign client certificates.
+        client_ca: Key<FilePath>,
+        /// Whether clients must present a certificate signed by `client_ca` (`required`, the default with `client_ca`)
+        /// or may (`optional`).
+        client_auth: Key<ClientAuth>,
+    }
+}
+
+section! {
+    /// Caps on what agents may send and hold.
+    GateLimits {
+        /// Longest request body; more is answered 413. From `1KiB` to `256MiB`.
+        request_bytes: Set<Size> = Size(bounds::REQUEST_BYTES_MAX),
+        /// Longest JSON reply, and longest single event of a stream, taken from an upstream. From `1KiB` to `1GiB`.
+        reply_bytes: Set<Size> = Size(bounds::REPLY_BYTES_MAX),
+        /// Deepest nesting of a request body. From 8 to 128.
+        json_depth: Set<Count> = Count(bounds::JSON_DEPTH_MAX.into()),
+        /// Open connections from agents. From 1 to 1,000,000.
+        connections: Set<Count> = Count(bounds::CONNECTIONS_MAX),
+        /// Open event streams of one caller. From 1 to 1,000,000.
+        streams_per_caller: Set<Count> = Count(bounds::STREAMS_PER_CALLER_MAX),
+    }
+}
+
+section! {
+    /// Deadlines towards agents.
+    GateTimeouts {
+        /// Time for a request head, from its first byte.
+        head: Set<Span> = Span::secs(bounds::HEAD_SECS),
+        /// Time for a whole request body.
+        body: Set<Span> = Span::secs(bounds::BODY_SECS),
+        /// Longest pause within a request body. At most `body`.
+        body_pause: Set<Span> = Span::secs(bounds::BODY_PAUSE_SECS),
+        /// Time for a TLS handshake.
+        handshake: Set<Span> = Span::secs(bounds::HANDSHAKE_SECS),
+        /// A connection without a request is closed after this time.
+        keepalive: Set<Span> = Span::secs(bounds::KEEPALIVE_SECS),
+        /// An agent that takes no bytes for this long while there are some for it is disconnected.
+        write_stall: Set<Span> = Span::secs(bounds::WRITE_STALL_SECS),
+        /// A silent event stream carries a comment every so often, so that proxies in between keep it open.
+        stream_keepalive: Set<Span> = Span::secs(bounds::STREAM_KEEPALIVE_SECS),
+        /// Time for calls in flight to finish after SIGTERM.
+        drain: Set<Span> = Span::secs(bounds::DRAIN_SECS),
+    }
+}
+
+section! {
+    /// The operator's listener.
+    Admin {
+        /// Where `/healthz`, `/readyz` and `/status` are served: IP address and port. Changing it needs a restart.
+        listen: Set<Address> = Address::loopback(9090),
+        /// Whether it may listen on anything but loopback. It asks for no password.
+        exposed: Set<Flag> = Flag(false),
+    }
+}
+
+section! {
+    /// Sessions of the legacy era.
+    Sessions {
+        /// A session ends after this time without a request or an open stream.
+        idle: Set<Span> = Span::secs(bounds::SESSION_IDLE_SECS),
+        /// A session ends after this time in any case.
+        absolute: Set<Span> = Span::secs(bounds::SESSION_ABSOLUTE_SECS),
+        /// Sessions in total. From 1 to 10,000,000.
+        max: Set<Count> = Count(bounds::SESSIONS_MAX),
+        /// Sessions of one caller. At most `max`.
+        max_per_caller: Set<Count> = Count(bounds::SESSIONS_PER_CALLER_MAX),
+        /// Keys that seal session ids: 32 random bytes each, in base64 or hex. The first seals, all are accepted: to
+        /// change the key, put the new one first and remove the old one after `absolute`. Without keys a random one is
+        /// used, and session ids do not outlive the process.
+        keys: Key<List<SealKey>>,
+    }
+}
+
+section! {
+    /// One MCP server behind the gate.
+    Upstream {
+        /// It is reached over Streamable HTTP.
+        http: Needed<Http>,
+        /// Which eras of MCP it speaks: `auto` finds out without opening a session.
+        era: Set<Era> = Era::Auto,
+        /// What happens to a session whose endpoint died or forgot it. `strict`: the agent is told, and starts over.
+        /// `recoverable`: the gate opens a new one on a live endpoint and repeats what the agent had declared.
+        sessions: Set<Loss> = Loss::Strict,
+        /// The gate's own credential towards this upstream. The caller's is never sent on.
+        credential: Key<Credential>,
+    }
+    later {
+        "stdio" => "servers on stdin and stdout will come with a later version; give the upstream `http`",
+    }
+}
+
+section! {
+    /// An upstream reached over Streamable HTTP.
+    Http {
+        /// The URL of its MCP endpoint. Either this or `endpoints`.
+        url: Key<Web>,
+        /// The URLs of its instances, where there are several. Either this or `url`.
+        endpoints: Key<List<Web>>,
+        /// TLS towards it, for `https` URLs.
+        tls: Key<UpstreamTlsRaw>,
+        /// Deadlines, phase by phase.
+        timeouts: Set<UpstreamTimeoutsRaw> = UpstreamTimeoutsRaw::default(),
+        /// Active health checks, or `off`. They open no MCP session.
+        health: Set<OffOr<Health>> = OffOr::default(),
+        /// Leaving out endpoints that fail calls, or `off`.
+        ejection: Set<OffOr<Ejection>> = OffOr::default(),
+        /// How often host names are resolved again.
+        resolve_every: Set<Span> = Span::secs(bounds::RESOLVE_EVERY_SECS),
+    }
+}
+
+section! {
+    /// TLS towards an upstream.
+    UpstreamTlsRaw {
+        /// PEM file with the certificate authorities to trust instead of the system's.
+        ca: Key<FilePath>,
+        /// PEM file with the certificate chain the gate presents. Needs `key`.
+        cert: Key<FilePath>,
+        /// PEM file with the private key of `cert`.
+        key: Key<FilePath>,
+        /// The name to ask for and verify, where it is not the URL's host.
+        server_name: Key<Text>,
+    }
+}
+
+section! {
+    /// Deadlines towards an upstream. Where one is not written, it is at most `total`.
+    UpstreamTimeoutsRaw {
+        /// Time to connect, TLS included.
+        connect: Set<Span> = Span::secs(bounds::UPSTREAM_CONNECT_SECS),
+        /// Time from the request to the first byte of the reply.
+        first_byte: Set<Span> = Span::secs(bounds::UPSTREAM_FIRST_BYTE_SECS),
+        /// Longest silence within a reply. Event streams of open sessions are exempt.
+        pause: Set<Span> = Span::secs(bounds::UPSTREAM_PAUSE_SECS),
+        /// Time for one call in all.
+        total: Set<Span> = Span::secs(bounds::UPSTREAM_TOTAL_SECS),
+    }
+}
+
+section! {
+    /// Active health checks.
+    Health {
+        /// `connect` opens a connection (and completes the TLS handshake); `GET /path` expects a 2xx answer.
+        check: Set<Check> = Check::Connect,
+        /// How often each endpoint is asked.
+        every: Set<Span> = Span::secs(bounds::HEALTH_EVERY_SECS),
+        /// Time for one answer. At most `every`.
+        timeout: Set<Span> = Span::secs(bounds::HEALTH_TIMEOUT_SECS),
+        /// Failures in a row that make an endpoint unhealthy. From 1 to 1,000.
+        unhealthy_after: Set<Count> = Count(bounds::UNHEALTHY_AFTER),
+        /// Successes in a row that make it healthy again. From 1 to 1,000.
+        healthy_after: Set<Count> = Count(bounds::HEALTHY_AFTER),
+    }
+}
+
+section! {
+    /// Passive ejection.
+    Ejection {
+        /// Failed calls in a row after which an endpoint is left out. From 1 to 1,000.
+        failures: Set<Count> = Count(bounds::EJECTION_FAILURES),
+        /// For how long.
+        r#for: Set<Span> = Span::secs(bounds::EJECTION_SECS),
+    }
+}
+
+section! {
+    /// The gate's own credential towards an upstream.
+    Credential {
+        /// Headers added to every request: `{ Authorization: "Bearer ${env:GITHUB_TOKEN}" }`. At most 16.
+        header: Needed<Table<SecretText>>,
+    }
+}
+
+section! {
+    /// A path on the gate.
+    Route {
+        /// The names of the upstreams it offers. This version takes one.
+        upstreams: Needed<List<Text>>,
+    }
+}

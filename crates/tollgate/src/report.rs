@@ -1,0 +1,139 @@
+//! What the admin listener shows of the gate.
+
+use parking_lot::Mutex;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+use tollgate_console::{
+    EndpointState, EndpointStatus, GateStatus, RouteStatus, Status, Subject, UpstreamStatus,
+};
+use tollgate_gate::gate::Gate;
+use tollgate_gate::knowledge::{Found, Knowledge};
+use tollgate_gate::listen::Control;
+use tollgate_gate::settings::UpstreamEra;
+use tollgate_gate::snapshot::Snapshot;
+use tollgate_gate::upstream::{self, Upstream};
+
+/// Capabilities whose sections this version does not have: nothing of them is enforced.
+const NOT_ENFORCED: [&str; 5] = ["identity", "policy", "limits", "audit", "telemetry"];
+
+/// The gate, as the admin listener sees it.
+pub(crate) struct Overview {
+    gate: Arc<Gate>,
+    control: Arc<Control>,
+    listen: SocketAddr,
+    started: Instant,
+    // A plain mutex: replaced on reload, read by `/status`.
+    reload_error: Mutex<Option<String>>,
+}
+
+impl Overview {
+    /// An overview of this gate.
+    pub(crate) fn new(gate: Arc<Gate>, control: Arc<Control>, listen: SocketAddr) -> Self {
+        Self { gate, control, listen, started: Instant::now(), reload_error: Mutex::new(None) }
+    }
+
+    /// Notes how the last reload went.
+    pub(crate) fn note_reload(&self, error: Option<String>) {
+        *self.reload_error.lock() = error;
+    }
+}
+
+impl Subject for Overview {
+    fn ready(&self) -> Result<(), String> {
+        if self.gate.status().is_draining {
+            Err("the gate is shutting down".into())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn status(&self) -> Status {
+        let snapshot = self.gate.snapshot();
+        Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            uptime_seconds: self.started.elapsed().as_secs(),
+            configuration: snapshot.settings.version.clone(),
+            reload_error: self.reload_error.lock().clone(),
+            gate: self.gate_status(),
+            routes: routes(&snapshot),
+            upstreams: snapshot.upstreams.iter().map(|each| upstream(&snapshot, each)).collect(),
+            not_enforced: NOT_ENFORCED.map(String::from).to_vec(),
+        }
+    }
+}
+
+impl Overview {
+    fn gate_status(&self) -> GateStatus {
+        let status = self.gate.status();
+        let counters = &self.control.counters;
+        GateStatus {
+            listen: self.listen.to_string(),
+            ready: !status.is_draining,
+            draining: status.is_draining,
+            connections: counters.open(),
+            connections_accepted: counters.accepted(),
+            connections_refused: counters.refused(),
+            sessions: status.sessions,
+            streams: status.streams,
+            orphans: status.orphans,
+            panics: status.panics,
+        }
+    }
+}
+
+fn routes(snapshot: &Snapshot) -> Vec<RouteStatus> {
+    let each = snapshot.settings.routes.iter();
+    each.map(|route| RouteStatus {
+        path: route.path.to_string(),
+        upstreams: vec![route.upstream.to_string()],
+    })
+    .collect()
+}
+
+fn upstream(snapshot: &Snapshot, upstream: &Arc<Upstream>) -> UpstreamStatus {
+    let mut routes = snapshot.routes.values();
+    let known = routes.find(|route| route.upstream.name() == upstream.name());
+    let known = known.map(|route| &*route.knowledge);
+    UpstreamStatus {
+        name: upstream.name().to_string(),
+        era: era(upstream, known).into(),
+        keeps_sessions: known.is_some_and(Knowledge::mints_sessions),
+        messages_dropped: known.map_or(0, Knowledge::dropped),
+        endpoints: upstream.status().into_iter().map(endpoint).collect(),
+    }
+}
+
+fn era(upstream: &Upstream, known: Option<&Knowledge>) -> &'static str {
+    match upstream.settings().era {
+        UpstreamEra::Legacy => "legacy",
+        UpstreamEra::Modern => "modern",
+        UpstreamEra::Both => "both",
+        UpstreamEra::Auto => match known.map(|known| (known.found().0, known.mints_sessions())) {
+            Some((Found::Modern, true)) => "both",
+            Some((Found::Modern, false)) => "modern",
+            Some((Found::LegacyOnly, _) | (Found::Nothing, true)) => "legacy",
+            Some((Found::Nothing, false)) | None => "unknown",
+        },
+    }
+}
+
+fn endpoint(status: upstream::EndpointStatus) -> EndpointStatus {
+    EndpointStatus {
+        id: status.id.to_string(),
+        address: status.address.map(|address| address.to_string()),
+        state: match status.state {
+            upstream::EndpointState::Healthy => EndpointState::Healthy,
+            upstream::EndpointState::Unhealthy => EndpointState::Unhealthy,
+            upstream::EndpointState::Ejected => EndpointState::Ejected,
+            upstream::EndpointState::Retired => EndpointState::Retired,
+            upstream::EndpointState::Unresolved => EndpointState::Unresolved,
+        },
+        why: status.why,
+        since_seconds: status.since.as_secs(),
+        in_flight: status.in_flight,
+        calls: status.calls,
+        failures: status.failures,
+        pooled: status.pooled,
+    }
+}

@@ -1,0 +1,190 @@
+//! `tollgate serve`: the life of the process, from its first log line to its exit code.
+//!
+//! Reads the configuration, starts the house, applies changes whole or not at all, and drains on
+//! SIGTERM. A second signal ends the wait.
+
+use crate::cli::{DemoArgs, EXIT_REFUSED, LogArgs, LogFormat, ServeArgs};
+use crate::config::watch::{Reason, Watch};
+use crate::config::{self, Checked};
+use crate::demo::{self, Started};
+use crate::wire::{self, House};
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Runs the gate until it is told to stop.
+///
+/// # Errors
+/// What keeps it from starting or running, with its remedy. A wrong configuration is not an error
+/// but the exit code 2, after its report.
+pub(crate) fn run(args: &ServeArgs, log: &LogArgs) -> anyhow::Result<ExitCode> {
+    start_log(log)?;
+    raise_file_limit();
+    runtime()?.block_on(serve(&args.config))
+}
+
+/// One core needs no scheduler between threads; more get one thread each.
+///
+/// # Errors
+/// The operating system has no threads or descriptors left.
+pub(crate) fn runtime() -> std::io::Result<Runtime> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut builder =
+        if cores == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    builder.enable_all().build()
+}
+
+/// Starts the process log on standard error.
+///
+/// # Errors
+/// The filter cannot be read.
+pub(crate) fn start_log(log: &LogArgs) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&log.log_level)?;
+    let line = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match log.log_format {
+        LogFormat::Text => line.with_target(false).init(),
+        LogFormat::Json => line.json().flatten_event(true).init(),
+    }
+    Ok(())
+}
+
+/// Every connection is a file descriptor, and usual soft limits are 1,024.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, wanted) {
+        tracing::warn!(%error, ?limit, "the limit of open files stays as it is");
+    }
+}
+
+async fn serve(file: &Path) -> anyhow::Result<ExitCode> {
+    let mut watch = Watch::start(&[file.to_owned()])?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let checked = match config::load(file) {
+        Ok(checked) => checked,
+        Err(report) => {
+            // Nothing is left to tell where standard error is closed too.
+            drop(write!(std::io::stderr(), "{report}"));
+            return Ok(ExitCode::from(EXIT_REFUSED));
+        }
+    };
+    watch.follow(&checked.watched);
+    warn(&checked);
+    let mut applied = checked.clone();
+    let house = wire::build(checked.settings, Some(checked.admin)).await?;
+    announce(&house, &applied);
+    loop {
+        tokio::select! {
+            reason = watch.next() => reload(file, &house, &mut watch, &mut applied, reason),
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+        }
+    }
+    let grace = applied.settings.drain;
+    tracing::info!(?grace, "shutting down: calls in flight finish");
+    tokio::select! {
+        () = house.stop(grace) => {}
+        _ = terminate.recv() => tracing::warn!("told twice to stop: calls in flight are cut"),
+        _ = interrupt.recv() => tracing::warn!("told twice to stop: calls in flight are cut"),
+    }
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn warn(checked: &Checked) {
+    for warning in &checked.warnings {
+        tracing::warn!("{warning}");
+    }
+}
+
+/// Says where the gate is, what it serves, and what it does not enforce.
+fn announce(house: &House, checked: &Checked) {
+    let settings = &checked.settings;
+    tracing::info!("listening gate={}", house.address);
+    if let Some(admin) = house.admin {
+        tracing::info!("listening admin={admin}");
+    }
+    let scheme = if settings.tls.is_some() { "https" } else { "http" };
+    for route in &settings.routes {
+        let (path, upstream) = (&route.path, &route.upstream);
+        tracing::info!("route {scheme}://{}{path} -> {upstream}", house.address);
+    }
+    tracing::info!(
+        "not enforced: identity (anonymous callers), policy (every tool), limits (none), audit (none)"
+    );
+    tracing::info!(configuration = %settings.version, "ready");
+}
+
+/// Reads the file again and applies it whole, or reports why not and keeps what is in force.
+fn reload(file: &Path, house: &House, watch: &mut Watch, applied: &mut Checked, reason: Reason) {
+    let checked = match config::load(file) {
+        Ok(checked) => checked,
+        Err(report) => {
+            watch.follow(report.watched());
+            return refuse_reload(house, &report.to_string());
+        }
+    };
+    watch.follow(&checked.watched);
+    if checked.settings == applied.settings && reason == Reason::Changed {
+        return;
+    }
+    warn(&checked);
+    let (new, old) = (&checked.settings, &applied.settings);
+    if new.listen != old.listen || checked.admin != applied.admin || new.tls != old.tls {
+        let text = "`gate.listen`, `gate.tls` and `admin.listen` change only with a restart";
+        return refuse_reload(house, text);
+    }
+    let limits = checked.settings.limits.clone();
+    if let Err(error) = house.gate.reload(checked.settings.clone()) {
+        return refuse_reload(house, &error.to_string());
+    }
+    house.control.limits.store(std::sync::Arc::new(limits));
+    house.overview.note_reload(None);
+    tracing::info!(configuration = %checked.settings.version, "configuration applied");
+    *applied = checked;
+}
+
+fn refuse_reload(house: &House, why: &str) {
+    tracing::error!("the changed configuration is not applied; the old one stays in force:\n{why}");
+    house.overview.note_reload(Some(why.to_owned()));
+}
+
+/// How long a demonstration waits for calls in flight when it ends.
+const DEMO_GRACE: Duration = Duration::from_secs(2);
+
+/// Runs the demonstration until it is told to stop.
+///
+/// # Errors
+/// What keeps it from starting.
+pub(crate) fn demo(args: &DemoArgs, log: &LogArgs) -> anyhow::Result<()> {
+    start_log(log)?;
+    raise_file_limit();
+    let read = |text: &str| {
+        config::from_text("demo.yaml", text).map_err(|report| anyhow::anyhow!("{report}"))
+    };
+    runtime()?.block_on(demo::run(args.listen, read, start_demo))
+}
+
+async fn start_demo(
+    checked: Checked,
+) -> anyhow::Result<Started<impl Future<Output = anyhow::Result<()>>>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let house = wire::build(checked.settings, Some(checked.admin)).await?;
+    let address = house.address;
+    let ended = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        house.stop(DEMO_GRACE).await;
+        Ok(())
+    };
+    Ok(Started { address, ended })
+}

@@ -1,0 +1,120 @@
+//! The requests of the load generator, built once and stamped with an id for each call.
+//!
+//! Ids have a fixed number of digits, so that a call costs the generator two short copies and no
+//! formatting. Does no I/O.
+//!
+//! Next: `replies.rs`.
+
+use crate::tools::{Era, LEGACY_REVISION, Tool};
+
+/// Bytes of the argument every call carries.
+pub const ARGUMENT_BYTES: usize = 256;
+/// The first id; all ids have as many digits.
+pub const FIRST_ID: u64 = 1_000_000_000;
+const ID_DIGITS: usize = 10;
+
+/// A `tools/call`, whole, with holes for the id.
+#[derive(Clone, Debug)]
+pub struct CallRequest {
+    bytes: Vec<u8>,
+    ids_at: Vec<usize>,
+    id: u64,
+}
+
+impl CallRequest {
+    /// A call of `tool`; in the legacy era within `session`.
+    pub fn new(host: &str, path: &str, tool: &Tool, session: Option<&str>) -> Self {
+        let era = if session.is_some() { Era::Legacy } else { Era::Modern };
+        let modern = match era {
+            Era::Legacy => "",
+            Era::Modern => {
+                r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},"io.modelcontextprotocol/clientInfo":{"name":"bench","version":"1"},"#
+            }
+        };
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":{FIRST_ID},"method":"tools/call","params":{{"name":"{}","arguments":{{"text":"{}"}},"_meta":{{{modern}"progressToken":{FIRST_ID}}}}}}}"#,
+            tool.name,
+            "q".repeat(ARGUMENT_BYTES),
+        );
+        let more = match (era, session) {
+            (Era::Legacy, Some(session)) => format!("Mcp-Session-Id: {session}\r\n"),
+            _ => format!("Mcp-Method: tools/call\r\nMcp-Name: {}\r\n", tool.name),
+        };
+        let bytes = post(host, path, &version_header(era, &more), &body);
+        let mark = FIRST_ID.to_string();
+        let ids_at = bytes
+            .windows(ID_DIGITS)
+            .enumerate()
+            .filter(|(_, window)| *window == mark.as_bytes())
+            .map(|(at, _)| at)
+            .collect();
+        Self { bytes, ids_at, id: FIRST_ID }
+    }
+
+    /// Stamps the next id and returns the request with it.
+    pub fn stamp(&mut self) -> &[u8] {
+        self.id += 1;
+        let digits = self.id.to_string();
+        for at in &self.ids_at {
+            self.bytes[*at..*at + ID_DIGITS].copy_from_slice(digits.as_bytes());
+        }
+        &self.bytes
+    }
+
+    /// The id stamped last.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+}
+
+/// `initialize`.
+pub fn initialize(host: &str, path: &str) -> Vec<u8> {
+    let body = format!(
+        r#"{{"jsonrpc":"2.0","id":0,"method":"initialize","params":{{"protocolVersion":"{LEGACY_REVISION}","capabilities":{{}},"clientInfo":{{"name":"bench","version":"1"}}}}}}"#
+    );
+    post(host, path, "", &body)
+}
+
+/// `notifications/initialized`.
+pub fn initialized(host: &str, path: &str, session: &str) -> Vec<u8> {
+    let more = format!("Mcp-Session-Id: {session}\r\n");
+    let body = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+    post(host, path, &version_header(Era::Legacy, &more), body)
+}
+
+/// The GET that opens a session's stream.
+pub fn stream(host: &str, path: &str, session: &str) -> Vec<u8> {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nAccept: text/event-stream\r\n\
+         MCP-Protocol-Version: {LEGACY_REVISION}\r\nMcp-Session-Id: {session}\r\n\r\n"
+    )
+    .into_bytes()
+}
+
+fn version_header(era: Era, more: &str) -> String {
+    format!("MCP-Protocol-Version: {}\r\n{more}", era.revision())
+}
+
+fn post(host: &str, path: &str, headers: &str, body: &str) -> Vec<u8> {
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tools::TOOLS;
+
+    #[test]
+    fn each_call_carries_its_own_id_and_token() {
+        let mut call = CallRequest::new("h", "/mcp", &TOOLS[0], Some("s"));
+        let first = String::from_utf8(call.stamp().to_vec()).unwrap();
+        let second = String::from_utf8(call.stamp().to_vec()).unwrap();
+        assert_eq!(first.matches("1000000001").count(), 2);
+        assert_eq!(second.matches("1000000002").count(), 2);
+    }
+}
