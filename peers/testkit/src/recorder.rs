@@ -8,6 +8,8 @@ use crate::http1::{self, Head, Length};
 use crate::peer;
 use crate::script::{Act, Reply};
 use serde_json::Value;
+use serde_json::value::RawValue;
+use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -56,7 +58,9 @@ impl Recorded {
     /// The JSON-RPC method, if the body is a request or a notification.
     #[must_use]
     pub fn rpc_method(&self) -> Option<String> {
-        Some(self.json().get("method")?.as_str()?.to_owned())
+        // Not through `Value`, which does not take every number that JSON has.
+        let members: HashMap<String, Box<RawValue>> = serde_json::from_slice(&self.body).ok()?;
+        serde_json::from_str(members.get("method")?.get()).ok()
     }
 
     /// The body as text.

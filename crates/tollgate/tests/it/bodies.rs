@@ -355,3 +355,13 @@ async fn legacy_bodies_are_judged_by_the_same_pass() {
         house.refuses(&post, &[400], MALFORMED).await;
     }
 }
+
+#[tokio::test] // The fixed codes of the attack table: an unreadable request has no id to answer.
+async fn a_parse_error_is_answered_without_an_id() {
+    let house = House::open(GATE).await;
+    for post in [with_argument("NaN"), with_argument(r#""\ud800""#), good_call().body("{")] {
+        let answer = house.ask(&post).await;
+        assert_eq!(answer.code(), Some(-32700), "{}", answer.text());
+        assert!(answer.json()["id"].is_null(), "{}", answer.text());
+    }
+}

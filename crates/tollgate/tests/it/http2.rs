@@ -193,8 +193,17 @@ async fn header_lists_beyond_the_bound_are_refused() {
     let before = house.peer.bytes_seen();
     let value = "x".repeat(120);
     let mut fields = post_fields();
-    fields.extend([("x-filler", value.as_str()); 100]);
-    let mut client = send(&house, &fields, &good_call().body).await;
+    fields.extend([("x-filler", value.as_str()); 300]);
+    let mut bytes = opening();
+    let block = block(&fields);
+    for (at, part) in block.chunks(16_000).enumerate() {
+        let is_last = (at + 1) * 16_000 >= block.len();
+        let kind = if at == 0 { kind::HEADERS } else { kind::CONTINUATION };
+        bytes.extend(frame(kind, if is_last { END_HEADERS } else { 0 }, 1, part));
+    }
+    bytes.extend(frame(kind::DATA, END_STREAM, 1, &good_call().body));
+    let mut client = house.connect().await;
+    client.send(&bytes).await;
     assert_ne!(fate(&mut client).await, Fate::Served);
     assert_eq!(house.peer.bytes_seen(), before);
     house.still_serves().await;
