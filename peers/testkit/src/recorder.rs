@@ -34,6 +34,8 @@ pub struct Recorded {
     pub head: Vec<u8>,
     /// The body, its transfer coding removed.
     pub body: Vec<u8>,
+    /// The last chunk of a chunked body with the trailers behind it, byte for byte.
+    pub trailers: Vec<u8>,
 }
 
 impl Recorded {
@@ -258,9 +260,11 @@ async fn receive(
     };
     let text: Vec<u8> = buffer.drain(..head.len).collect();
     let body = http1::body(socket, buffer, Length::of_request(&head)).await.ok()?;
-    shared.note(|log| log.bytes += body.len());
+    shared.note(|log| log.bytes += body.data.len());
     let (method, path) = head.first;
-    Some(Recorded { connection, method, path, headers: head.headers, head: text, body })
+    let (headers, head) = (head.headers, text);
+    let (body, trailers) = (body.data, body.trailers);
+    Some(Recorded { connection, method, path, headers, head, body, trailers })
 }
 
 /// The peer closed the connection, or the script ended it.

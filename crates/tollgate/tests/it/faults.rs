@@ -5,9 +5,11 @@
 
 use crate::GATE;
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use testkit::post::good_call;
 use testkit::{Act, DEADLINE, House, Post, Recorded, Recorder, Reply, legacy_post};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 /// An upstream that answers calls with `bad` in them by this reply.
@@ -140,6 +142,24 @@ async fn a_legacy_caller_that_leaves_cancels_nothing() {
     open.send_replace(true);
 }
 
+/// Waits until the gate takes no new work: no connection, or 503 on it.
+async fn takes_no_more(house: &House) {
+    let deadline = Instant::now() + DEADLINE;
+    while Instant::now() < deadline {
+        let Ok(mut socket) = TcpStream::connect(house.gate.address).await else {
+            return;
+        };
+        let mut answer = Vec::new();
+        // Either fails where the gate closed the connection, and the next round looks again.
+        let _closed = socket.write_all(&good_call().with("connection", "close").bytes()).await;
+        let _closed = socket.read_to_end(&mut answer).await;
+        if answer.starts_with(b"HTTP/1.1 503") {
+            return;
+        }
+    }
+    panic!("still takes new work");
+}
+
 #[tokio::test] // Drain: not ready at once, calls finish, exit 0.
 async fn calls_in_flight_finish_after_sigterm() {
     let (open, _kept) = watch::channel(false);
@@ -150,6 +170,7 @@ async fn calls_in_flight_finish_after_sigterm() {
     client.send(&bad_call().bytes()).await;
     house.peer.wait_for_call("tools/call").await;
     house.gate.signal("TERM");
+    takes_no_more(&house).await;
     open.send_replace(true);
     assert_eq!(client.response().await.expect("an answer").json()["id"], 7);
     assert!(house.gate.ended(DEADLINE).await.success());

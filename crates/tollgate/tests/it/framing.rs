@@ -158,8 +158,9 @@ async fn trailers_are_never_merged_or_forwarded() {
     assert_eq!(client.response().await.expect("an answer").status, 200);
     let seen = house.peer.wait_for_call("tools/call").await;
     assert_eq!(seen.header("mcp-name"), Some("echo"));
-    let head = String::from_utf8_lossy(&seen.head).to_ascii_lowercase();
-    assert!(!head.contains("bearer") && !head.contains("evil"), "{head}");
+    let wire = [seen.head, seen.body, seen.trailers].concat();
+    let wire = String::from_utf8_lossy(&wire).to_ascii_lowercase();
+    assert!(!wire.contains("bearer") && !wire.contains("evil"), "{wire}");
 }
 
 #[tokio::test] // Row 11.
