@@ -9,6 +9,7 @@ from mcp.client.subscriptions import listen
 from walk import PLAN, main, walk
 
 MODERN = "2026-07-28"
+LOG_LEVEL = "io.modelcontextprotocol/logLevel"
 
 
 class Sdk:
@@ -34,7 +35,10 @@ class Sdk:
         return await self.client.get_prompt(name, arguments)
 
     async def call(self, tool, arguments, on_progress):
-        return await self.client.call_tool_mcp(tool, arguments, progress_handler=on_progress)
+        meta = {LOG_LEVEL: "info"} if self.version() == MODERN else None
+        return await self.client.call_tool_mcp(
+            tool, arguments, progress_handler=on_progress, meta=meta
+        )
 
     @asynccontextmanager
     async def listening(self, tools, uri, event):

@@ -157,4 +157,6 @@ export async function main(connect) {
     const report = await walk(sdk, seen);
     await sdk.close();
     console.log(JSON.stringify(report));
+    // An SDK may still wait to resume the stream of the abandoned call.
+    process.exit(0);
 }

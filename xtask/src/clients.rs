@@ -27,11 +27,16 @@ struct Upstream {
     eras: &'static [&'static str],
 }
 
-const UPSTREAMS: [Upstream; 4] = [
-    Upstream { name: "rmcp", eras: &["legacy", "modern"] },
-    Upstream { name: "npm-everything", eras: &["legacy"] },
-    Upstream { name: "fastmcp", eras: &["legacy", "modern"] },
-    Upstream { name: "typescript", eras: &["legacy", "modern"] },
+/// The servers, in two lanes that take about the same time.
+const LANES: [&[Upstream]; 2] = [
+    &[
+        Upstream { name: "rmcp", eras: &["legacy", "modern"] },
+        Upstream { name: "npm-everything", eras: &["legacy"] },
+    ],
+    &[
+        Upstream { name: "fastmcp", eras: &["legacy", "modern"] },
+        Upstream { name: "typescript", eras: &["legacy", "modern"] },
+    ],
 ];
 
 struct Client {
@@ -52,32 +57,25 @@ pub(crate) fn run(root: &Path, words: &[String]) -> anyhow::Result<()> {
     let legs = Legs::read(words)?;
     let peers = peers::installed(root)?;
     let programs = legs.built(root, &["everything", "rmcp-client"])?;
-    let mut complaints = Vec::new();
+    let stage = Stage { peers: &peers, programs: &programs, legs: &legs };
+    let logs = target(root).join("clients");
     println!("{:<16}{:<12}{:<8}{:>8}  result", "server", "client", "era", "time");
-    for upstream in &UPSTREAMS {
-        let logs = target(root).join("clients").join(upstream.name);
-        let stage = Stage { peers: &peers, programs: &programs };
-        let direct = stage.server(upstream, &logs.join("direct"))?;
-        let behind = if legs.direct {
-            None
-        } else {
-            let server = stage.server(upstream, &logs.join("gate"))?;
-            let gate = legs.start(&programs, &server.address, &logs.join("gate"))?;
-            Some((server, gate))
-        };
-        let gate = behind.as_ref().map(|(_, gate)| gate.address.as_str());
-        for client in CLIENTS.iter().filter(|client| legs.wants(client.name)) {
-            for era in client.eras.iter().filter(|era| upstream.eras.contains(era)) {
-                let walk = format!("{:<16}{:<12}{era:<8}", upstream.name, client.name);
-                let began = Instant::now();
-                let found = stage.compared(client, era, &direct.address, gate);
-                let verdict = if found.is_empty() { "ok" } else { "differs" };
-                let secs = began.elapsed().as_secs_f32();
-                println!("{walk}{secs:>6.1} s  {verdict}");
-                complaints.extend(found.into_iter().map(|it| format!("{walk}{it}")));
-            }
+    // Two lanes: clients mostly wait, and one lane would take twice as long.
+    let complaints = std::thread::scope(|scope| {
+        let lanes = LANES.map(|lane| {
+            let (stage, logs) = (&stage, &logs);
+            scope.spawn(move || {
+                let walked = lane.iter().map(|upstream| stage.walked(upstream, logs));
+                walked.collect::<anyhow::Result<Vec<_>>>()
+            })
+        });
+        let mut complaints = Vec::new();
+        for lane in lanes {
+            let walked = lane.join().map_err(|_| anyhow::anyhow!("a lane panicked"))??;
+            complaints.extend(walked.into_iter().flatten());
         }
-    }
+        anyhow::Ok(complaints)
+    })?;
     if complaints.is_empty() {
         println!("clients: every walk saw what it should");
         return Ok(());
@@ -88,9 +86,36 @@ pub(crate) fn run(root: &Path, words: &[String]) -> anyhow::Result<()> {
 struct Stage<'a> {
     peers: &'a Peers,
     programs: &'a Path,
+    legs: &'a Legs,
 }
 
 impl Stage<'_> {
+    /// Lets every client walk one server, and says what is wrong.
+    fn walked(&self, upstream: &Upstream, logs: &Path) -> anyhow::Result<Vec<String>> {
+        let logs = logs.join(upstream.name);
+        let direct = self.server(upstream, &logs.join("direct"))?;
+        let behind = if self.legs.direct {
+            None
+        } else {
+            let server = self.server(upstream, &logs.join("gate"))?;
+            let gate = self.legs.start(self.programs, &server.address, &logs.join("gate"))?;
+            Some((server, gate))
+        };
+        let gate = behind.as_ref().map(|(_, gate)| gate.address.as_str());
+        let mut complaints = Vec::new();
+        for client in CLIENTS.iter().filter(|client| self.legs.wants(client.name)) {
+            for era in client.eras.iter().filter(|era| upstream.eras.contains(era)) {
+                let walk = format!("{:<16}{:<12}{era:<8}", upstream.name, client.name);
+                let began = Instant::now();
+                let found = self.compared(client, era, &direct.address, gate);
+                let verdict = if found.is_empty() { "ok" } else { "differs" };
+                println!("{walk}{:>6.1} s  {verdict}", began.elapsed().as_secs_f32());
+                complaints.extend(found.into_iter().map(|it| format!("{walk}{it}")));
+            }
+        }
+        Ok(complaints)
+    }
+
     fn server(&self, upstream: &Upstream, logs: &Path) -> anyhow::Result<Server> {
         let ours = "listening ";
         match upstream.name {
@@ -169,11 +194,25 @@ impl Stage<'_> {
         }
         let line = ended.output.lines().last().context("the client printed nothing")?;
         let mut report: Value = serde_json::from_str(line).context("the client printed no JSON")?;
-        // Questions that a server asks at once may be answered in any order.
-        if let Some(asked) = report["asked"].as_array_mut() {
-            asked.sort_by_key(ToString::to_string);
-        }
+        settle(&mut report);
         Ok(report)
+    }
+}
+
+/// Takes out of a report what may differ between two walks of one server.
+fn settle(report: &mut Value) {
+    // npm's everything-server asks for roots, and logs the answer, some time after the session
+    // began; whoever has no stream open by then misses it. It alone has this tool.
+    let roots = Value::from(vec!["roots"]);
+    let tools = report["tools"].as_array();
+    let by_itself = tools.is_some_and(|tools| tools.contains(&"get-sum".into()));
+    if let Some(asked) = report["asked"].as_array_mut() {
+        asked.retain(|question| !by_itself || *question != roots);
+        // Questions that a server asks at once may be answered in any order.
+        asked.sort_by_key(ToString::to_string);
+    }
+    if by_itself {
+        report["logs"] = Value::Null;
     }
 }
 
@@ -226,6 +265,15 @@ mod tests {
         let mut differences = Vec::new();
         differ("", &json!({}), &json!({"extra": 1}), &mut differences);
         assert_eq!(differences.len(), 1);
+    }
+
+    #[test]
+    fn questions_asked_at_once_compare_in_any_order() {
+        let [mut one, mut other] =
+            [json!({"asked": [["a"], ["b"]]}), json!({"asked": [["b"], ["a"]]})];
+        settle(&mut one);
+        settle(&mut other);
+        assert_eq!(one, other);
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod tidy;
 
 use anyhow::{Context, bail};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask COMMAND
 
@@ -29,8 +30,18 @@ const USAGE: &str = "usage: cargo xtask COMMAND
                                            real clients, through the gate and directly
   bench [--quick] [--json FILE] ...        speed against a bare proxy and nginx (see --help)";
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
+    match run(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(words: &[String]) -> anyhow::Result<()> {
     let (command, rest) = words.split_first().context(USAGE)?;
     let root = root()?;
     match command.as_str() {

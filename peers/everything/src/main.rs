@@ -17,6 +17,7 @@ mod server;
 mod watchers;
 
 use anyhow::{Context, bail};
+use axum::serve::ListenerExt as _;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use std::io::Write as _;
@@ -51,6 +52,8 @@ async fn main() -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {}", wanted.listen))?;
     announce(listener.local_addr()?)?;
     let router = axum::Router::new().route_service("/mcp", service);
+    // Without this every small answer would wait for the client's delayed acknowledgement.
+    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
     axum::serve(listener, router).await.context("the listener failed")
 }
 

@@ -18,6 +18,9 @@ const WAV: &str = "UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAIA+AAACABAAZGF0YQAAAAA="
 /// Between two notifications, so that a reader who waits for the whole answer would be noticed.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// The member of `_meta` with which a modern request asks for log messages.
+const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
+
 /// A result of one text.
 pub(crate) fn text(text: impl Into<String>) -> Result<CallToolResult, ErrorData> {
     complete(json!({"content": [{"type": "text", "text": text.into()}], "isError": false}))
@@ -60,9 +63,13 @@ pub(crate) fn constant(name: &str) -> Option<Result<CallToolResult, ErrorData>> 
 }
 
 /// Logs three messages and answers.
+///
+/// SPEC: 2026-07-28: a server must not log for a request that does not ask for it with a level.
 pub(crate) async fn logging(cx: &RequestContext<RoleServer>) -> Result<CallToolResult, ErrorData> {
     for message in ["Tool execution started", "Tool processing data", "Tool execution completed"] {
-        log(cx, "info", message).await?;
+        if !is_modern(cx) || cx.meta.get(LOG_LEVEL).is_some() {
+            log(cx, "info", message).await?;
+        }
         tokio::time::sleep(PAUSE).await;
     }
     text("Tool with logging executed successfully")
@@ -72,7 +79,7 @@ pub(crate) async fn logging(cx: &RequestContext<RoleServer>) -> Result<CallToolR
 pub(crate) async fn logging_if_asked(
     cx: &RequestContext<RoleServer>,
 ) -> Result<CallToolResult, ErrorData> {
-    if let Some(level) = cx.meta.get("io.modelcontextprotocol/logLevel").and_then(Value::as_str) {
+    if let Some(level) = cx.meta.get(LOG_LEVEL).and_then(Value::as_str) {
         log(cx, level, "logged because the request asks for it").await?;
     }
     text("Logging tool completed")
@@ -104,6 +111,10 @@ pub(crate) fn word<'a>(
     arguments.get(name).and_then(Value::as_str).ok_or_else(|| {
         ErrorData::invalid_params(format!("argument `{name}` must be a string"), None)
     })
+}
+
+fn is_modern(cx: &RequestContext<RoleServer>) -> bool {
+    cx.protocol_version().is_some_and(|version| !version.has_initialize())
 }
 
 async fn log(cx: &RequestContext<RoleServer>, level: &str, data: &str) -> Result<(), ErrorData> {
