@@ -236,7 +236,10 @@ fn judge(
         id_bytes_max: bounds::ID_BYTES_MAX,
     };
     let messages = json::judge(&body, &limits).map_err(|fault| {
-        ledger.id = fault.id.map(|id| Bytes::copy_from_slice(id.of(&body)));
+        // SPEC: JSON-RPC 2.0 section 5: an error in detecting the id has none; what does not even
+        // parse has no id that could be relied on.
+        let id = fault.id.filter(|_| !fault.kind.is_parse_error());
+        ledger.id = id.map(|id| Bytes::copy_from_slice(id.of(&body)));
         let reason = if fault.kind.is_parse_error() {
             Reason::ParseError
         } else if fault.kind.is_invalid_params() {
@@ -288,11 +291,8 @@ fn judge_batch(
     version_header: Option<&str>,
 ) -> Result<Era, Refusal> {
     let refuse = |text| Err(Refusal::new(Reason::InvalidRequest, text));
-    let version = match version_header {
-        None => legacy::ASSUMED,
-        Some(text) => legacy::Version::parse(text).ok_or_else(|| era::unknown_version(text))?,
-    };
-    if !version.allows_batches() {
+    let version = version_header.map_or(Some(legacy::ASSUMED), legacy::Version::parse);
+    if !version.is_some_and(legacy::Version::allows_batches) {
         return refuse("send one message per request: this protocol version has no batches");
     }
     for message in batch {
