@@ -35,6 +35,8 @@ pub enum Reason {
     HeaderMismatch,
     /// A required `_meta` field is missing (modern era), or a parameter is not usable.
     InvalidParams,
+    /// The protocol version has no such method.
+    MethodUnknown,
     /// The protocol version is not one the gate and the upstream both speak.
     VersionUnsupported,
     /// The request needs a session and names none.
@@ -94,6 +96,7 @@ impl Reason {
             Self::InvalidRequest => "invalid_request",
             Self::HeaderMismatch => "header_mismatch",
             Self::InvalidParams => "invalid_params",
+            Self::MethodUnknown => "method_unknown",
             Self::VersionUnsupported => "version_unsupported",
             Self::SessionRequired => "session_required",
             Self::SessionUnknown => "session_unknown",
@@ -127,6 +130,7 @@ impl Reason {
             | Self::InvalidRequest
             | Self::HeaderMismatch
             | Self::InvalidParams
+            | Self::MethodUnknown
             | Self::VersionUnsupported
             | Self::SessionRequired
             | Self::SessionUnknown

@@ -6,6 +6,7 @@
 //!
 //! Next: `legacy.rs` and `modern.rs`.
 
+use crate::bounds::REQUEST_BYTES_MAX;
 use crate::message::{self, Incoming as Received, Message};
 use crate::reply::{Failure, Response, refuse};
 use crate::serve::Shared;
@@ -18,7 +19,6 @@ use hyper::body::Incoming;
 use serde_json::Value;
 use std::convert::Infallible;
 use std::sync::Arc;
-use tollgate_core::bounds::REQUEST_BYTES_MAX;
 
 /// The path of the MCP endpoint.
 pub const PATH: &str = "/mcp";

@@ -32,5 +32,8 @@ mod tools;
 
 mod seal;
 
+mod bounds;
+
 pub use door::PATH;
+pub use modern::VERSION as STATELESS_VERSION;
 pub use serve::{Instance, serve};

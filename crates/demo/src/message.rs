@@ -3,11 +3,11 @@
 //! Ids are strings or integers; anything else is refused here, because a fractional or null id
 //! read as a notification would leave its sender waiting forever.
 
+use crate::bounds::BATCH_MAX;
 use crate::door::meta;
 use crate::modern::VERSION_KEY;
 use crate::reply::Failure;
 use serde_json::{Map, Value};
-use tollgate_core::bounds::BATCH_MAX;
 
 /// The body of a POST.
 #[derive(Debug)]

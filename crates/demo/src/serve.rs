@@ -5,6 +5,7 @@
 //!
 //! Next: `door.rs`, which every request passes.
 
+use crate::bounds::{CONNECTIONS_MAX, KEEPALIVE_SECS};
 use crate::door;
 use crate::sessions::Sessions;
 use hyper::server::conn::http1;
@@ -18,7 +19,6 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tollgate_core::bounds::{CONNECTIONS_MAX, KEEPALIVE_SECS};
 
 /// How often sessions that were idle for too long are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);

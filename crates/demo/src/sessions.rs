@@ -3,6 +3,7 @@
 //! A session ends by DELETE, after [`SESSION_IDLE_SECS`] without a request or an open stream, or
 //! with the instance. Ending it cancels its calls and closes its streams.
 
+use crate::bounds::{CALLS_MAX, SESSION_IDLE_SECS, SESSIONS_MAX, STREAMS_MAX};
 use crate::seal;
 use crate::stream::Events;
 use parking_lot::Mutex;
@@ -13,14 +14,6 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
-use tollgate_core::bounds::SESSION_IDLE_SECS;
-
-/// Sessions of one instance; more are refused with 503. About 1 KiB each.
-const SESSIONS_MAX: usize = 10_000;
-/// Streams a session may hold open. Clients use one; a few more survive sloppy reconnects.
-const STREAMS_MAX: usize = 4;
-/// Streaming calls a session may have in progress.
-const CALLS_MAX: usize = 64;
 
 /// All sessions of one instance.
 #[derive(Debug, Default)]
@@ -222,7 +215,8 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
-    use super::{SESSIONS_MAX, Sessions};
+    use super::Sessions;
+    use crate::bounds::SESSIONS_MAX;
     use std::time::Duration;
 
     #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@
 //! stream carries a comment now and then, so that nothing on the way takes it for dead. Events
 //! carry no ids: this server offers no resumption.
 
+use crate::bounds::STREAM_KEEPALIVE_SECS;
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use serde_json::Value;
@@ -13,7 +14,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
-use tollgate_core::bounds::STREAM_KEEPALIVE_SECS;
 
 /// Events that wait for a reader; enough for a burst of progress, little enough to forget about.
 const QUEUE_MAX: usize = 16;

@@ -33,6 +33,7 @@ pub struct Expected {
     is_stream_of_session: bool,
     may_answer: bool,
     is_first_page: bool,
+    error: Option<i64>,
     knowledge: Arc<Knowledge>,
 }
 
@@ -64,6 +65,7 @@ impl Expected {
             acknowledged: post.method != Method::Listen,
             is_stream_of_session: false,
             may_answer: true,
+            error: None,
             is_first_page: post.one().is_some_and(|message| message.fields.cursor.is_none()),
             knowledge,
         }
@@ -84,6 +86,7 @@ impl Expected {
             is_stream_of_session: true,
             may_answer: resumes,
             is_first_page: false,
+            error: None,
             knowledge,
         }
     }
@@ -98,6 +101,12 @@ impl Expected {
     #[must_use]
     pub fn is_lasting(&self) -> bool {
         self.is_stream_of_session || self.method == Method::Listen
+    }
+
+    /// The JSON-RPC error code of the last answer, if it was an error.
+    #[must_use]
+    pub const fn error(&self) -> Option<i64> {
+        self.error
     }
 
     /// Whether every request was answered.
@@ -166,6 +175,7 @@ impl Expected {
             let passes = self.may_answer_anything();
             return if passes { Verdict::Pass(message) } else { Verdict::Drop };
         }
+        self.error = glance.error_code;
         let message = self.complete(message, glance);
         if self.is_done() { Verdict::Last(message) } else { Verdict::Pass(message) }
     }

@@ -66,24 +66,22 @@ impl Forward<'_> {
     /// Sends a request to some endpoint, trying others while it provably reached none.
     async fn try_any(
         &self,
-        headers: &HeaderMap,
+        headers: impl Fn() -> HeaderMap,
         body: &Bytes,
         post: &Post,
     ) -> Result<(Arc<Endpoint>, Sent), Refusal> {
-        let mut last = Refusal::new(
-            Reason::UpstreamDown,
-            "no instance of this server is reachable: retry in a few seconds",
-        )
-        .retry_after(5);
+        let mut last = None;
         for _ in 0..TRIES_MAX {
             let Some(endpoint) = self.call.route.upstream.pick() else { break };
-            match self.ask(&endpoint, headers.clone(), body.clone(), post).await {
+            match self.ask(&endpoint, headers(), body.clone(), post).await {
                 Ok(sent) => return Ok((endpoint, sent)),
-                Err(SendError::NotSent(cause)) => last = refuse_send(&SendError::NotSent(cause)),
+                Err(SendError::NotSent(cause)) => {
+                    last = Some(refuse_send(&SendError::NotSent(cause)))
+                }
                 Err(error) => return Err(refuse_send(&error)),
             }
         }
-        Err(last)
+        Err(last.unwrap_or_else(down))
     }
 
     /// Sends a POST to one endpoint and waits for the head of its reply.
@@ -124,6 +122,12 @@ pub(crate) fn post_headers() -> HeaderMap {
     // SPEC: 2025-11-25 basic/transports: a client must take both.
     headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
     headers
+}
+
+/// No endpoint is usable.
+pub(crate) fn down() -> Refusal {
+    let text = "no instance of this server is reachable: retry in a few seconds";
+    Refusal::new(Reason::UpstreamDown, text).retry_after(5)
 }
 
 /// What a failed exchange means for the caller.

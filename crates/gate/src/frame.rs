@@ -11,7 +11,7 @@ use crate::ledger::Ledger;
 use crate::listen::{self, Peer};
 use crate::snapshot::{Route, Snapshot};
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{ACCEPT, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ORIGIN};
 use http::{HeaderMap, HeaderName, HeaderValue, Method as HttpMethod, Request, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt;
@@ -56,12 +56,12 @@ pub async fn read(
     ledger: &mut Ledger,
 ) -> Result<Framed, Refusal> {
     let (head, body) = request.into_parts();
+    no_repeats(&head.headers)?;
     snapshot.names.check(&head.uri, &head.headers)?;
     let Some(route) = snapshot.routes.get(head.uri.path()).cloned() else {
         let text = "nothing is served at this path: use a route the operator configured";
         return Err(Refusal::new(Reason::RouteUnknown, text));
     };
-    no_repeats(&head.headers)?;
     let session_id = head.headers.get(MCP_SESSION_ID).cloned();
     let ask = match head.method {
         HttpMethod::POST => {
@@ -93,7 +93,12 @@ fn no_repeats(headers: &HeaderMap) -> Result<(), Refusal> {
         let ours = name.as_str().starts_with("mcp-")
             || matches!(
                 name.as_str(),
-                "authorization" | "content-type" | "content-encoding" | "last-event-id"
+                "authorization"
+                    | "content-encoding"
+                    | "content-type"
+                    | "host"
+                    | "last-event-id"
+                    | "origin"
             );
         ours && headers.get_all(*name).iter().nth(1).is_some()
     });
@@ -103,8 +108,8 @@ fn no_repeats(headers: &HeaderMap) -> Result<(), Refusal> {
             Err(modern::mismatch(name, "is given more than once"))
         }
         Some(name) => {
-            let text = format!("header `{name}` is given more than once");
-            Err(Refusal::new(Reason::BadRequest, text))
+            let reason = if name == ORIGIN { Reason::OriginRefused } else { Reason::BadRequest };
+            Err(Refusal::new(reason, format!("header `{name}` is given more than once")))
         }
     }
 }
@@ -120,6 +125,9 @@ fn check_media(headers: &HeaderMap) -> Result<(), Refusal> {
         return unsupported(
             "send the body without `Content-Encoding`: it is not decompressed here",
         );
+    }
+    if headers.get(ACCEPT).is_some_and(|value| value == "application/json, text/event-stream") {
+        return Ok(());
     }
     accepts(headers, "application/json").or_else(|_| accepts(headers, "text/event-stream"))
 }
@@ -228,7 +236,10 @@ fn judge(
         id_bytes_max: bounds::ID_BYTES_MAX,
     };
     let messages = json::judge(&body, &limits).map_err(|fault| {
-        ledger.id = fault.id.map(|id| Bytes::copy_from_slice(id.of(&body)));
+        // SPEC: JSON-RPC 2.0 section 5: an error in detecting the id has none; what does not even
+        // parse has no id that could be relied on.
+        let id = fault.id.filter(|_| !fault.kind.is_parse_error());
+        ledger.id = id.map(|id| Bytes::copy_from_slice(id.of(&body)));
         let reason = if fault.kind.is_parse_error() {
             Reason::ParseError
         } else if fault.kind.is_invalid_params() {
@@ -280,11 +291,8 @@ fn judge_batch(
     version_header: Option<&str>,
 ) -> Result<Era, Refusal> {
     let refuse = |text| Err(Refusal::new(Reason::InvalidRequest, text));
-    let version = match version_header {
-        None => legacy::ASSUMED,
-        Some(text) => legacy::Version::parse(text).ok_or_else(|| era::unknown_version(text))?,
-    };
-    if !version.allows_batches() {
+    let version = version_header.map_or(Some(legacy::ASSUMED), legacy::Version::parse);
+    if !version.is_some_and(legacy::Version::allows_batches) {
         return refuse("send one message per request: this protocol version has no batches");
     }
     for message in batch {

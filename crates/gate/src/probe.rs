@@ -6,7 +6,7 @@
 //! SPEC: 2026-07-28 basic/versioning, Backward Compatibility: a DiscoverResult or a recognized modern
 //! error identifies a modern server, anything else a legacy one.
 
-use crate::forward::post_headers;
+use crate::forward::{down, post_headers};
 use crate::gate::Gate;
 use crate::knowledge::Found;
 use crate::settings::UpstreamEra;
@@ -71,10 +71,6 @@ fn legacy_only() -> Refusal {
 }
 
 async fn ask(gate: &Gate, snapshot: &Snapshot, route: &Route) -> Result<Found, Refusal> {
-    let down = || {
-        let text = "no instance of this server is reachable: retry in a few seconds";
-        Refusal::new(Reason::UpstreamDown, text).retry_after(5)
-    };
     let limit = Duration::from_secs(PROBE_SECS);
     let deadlines = Deadlines { first_byte: limit, pause: Some(limit), total: Some(limit) };
     for _ in 0..3 {

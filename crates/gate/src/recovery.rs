@@ -7,7 +7,7 @@
 //! the session is gone: that is why the operator has to say so.
 
 use crate::call::Post;
-use crate::forward::{Forward, Sent, legacy::write_session, post_headers, refuse_send};
+use crate::forward::{Forward, Sent, down, legacy::write_session, post_headers, refuse_send};
 use crate::gate::Gate;
 use crate::session;
 use crate::upstream::{Deadlines, Endpoint, Outgoing};
@@ -18,7 +18,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use tollgate_core::bounds::{MIB, RESTORED_INITIALIZE_BYTES_MAX, RESTORED_SUBSCRIPTIONS_MAX};
 use tollgate_core::ids::UpstreamSessionId;
-use tollgate_core::refusal::{Reason, Refusal};
+use tollgate_core::refusal::Refusal;
 use tollgate_core::sessions::{Home, Memory, Session};
 use tollgate_mcp::era::legacy::Version;
 use tollgate_mcp::headers::MCP_SESSION_ID;
@@ -88,7 +88,7 @@ pub(crate) fn remember(gate: &Gate, session: &Arc<Session>, post: &Post) {
 /// Gives a lost session a new home.
 ///
 /// # Errors
-/// [`Reason::SessionUnknown`] if the upstream refuses, [`Reason::UpstreamDown`] if no endpoint is
+/// `SessionUnknown` if the upstream refuses, `UpstreamDown` if no endpoint is
 /// reachable: the session then stays for another try.
 pub(crate) async fn recover(
     forward: &Forward<'_>,
@@ -122,10 +122,6 @@ async fn reopen(
     memory: &Memory,
     version: Version,
 ) -> Result<(Arc<Endpoint>, UpstreamSessionId), Refusal> {
-    let down = || {
-        let text = "no instance of this server is reachable: retry in a few seconds";
-        Refusal::new(Reason::UpstreamDown, text).retry_after(5)
-    };
     let body = Bytes::copy_from_slice(&memory.initialize);
     for _ in 0..3 {
         let endpoint = forward.call.route.upstream.pick().ok_or_else(down)?;

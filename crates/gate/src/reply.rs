@@ -28,6 +28,7 @@ pub const fn answer(reason: Reason) -> (StatusCode, i64) {
         Reason::ParseError => (StatusCode::BAD_REQUEST, -32700),
         Reason::InvalidParams => (StatusCode::BAD_REQUEST, -32602),
         Reason::HeaderMismatch => (StatusCode::BAD_REQUEST, -32020),
+        Reason::MethodUnknown => (StatusCode::NOT_FOUND, -32601),
         Reason::VersionUnsupported => (StatusCode::BAD_REQUEST, -32022),
         Reason::HostRefused | Reason::OriginRefused => (StatusCode::FORBIDDEN, -32600),
         Reason::RouteUnknown | Reason::SessionUnknown => (StatusCode::NOT_FOUND, -32600),

@@ -65,6 +65,9 @@ pub fn single<'a>(
     headers: &'a HeaderMap,
     name: &HeaderName,
 ) -> Result<Option<&'a HeaderValue>, Repeated> {
+    if headers.len() == headers.keys_len() {
+        return Ok(headers.get(name));
+    }
     let mut values = headers.get_all(name).iter();
     let first = values.next();
     if values.next().is_some() { Err(Repeated) } else { Ok(first) }

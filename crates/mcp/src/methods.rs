@@ -7,6 +7,8 @@ pub enum Method {
     Initialize,
     /// `notifications/initialized` (legacy).
     Initialized,
+    /// `ping` (legacy).
+    Ping,
     /// `notifications/cancelled`.
     Cancelled,
     /// `server/discover` (modern).
@@ -63,6 +65,7 @@ impl Method {
         match name {
             "initialize" => Self::Initialize,
             "notifications/initialized" => Self::Initialized,
+            "ping" => Self::Ping,
             "notifications/cancelled" => Self::Cancelled,
             "server/discover" => Self::Discover,
             "subscriptions/listen" => Self::Listen,
@@ -96,6 +99,7 @@ impl Method {
             Self::TasksGet | Self::TasksUpdate | Self::TasksCancel => Some(Target::TaskId),
             Self::Initialize
             | Self::Initialized
+            | Self::Ping
             | Self::Cancelled
             | Self::Discover
             | Self::Listen
@@ -109,6 +113,17 @@ impl Method {
             | Self::TasksResult
             | Self::Other => None,
         }
+    }
+
+    /// Whether the modern revision took this method away.
+    ///
+    /// SPEC: 2026-07-28 basic/index: unimplemented methods are 404 with -32601; changelog: removed.
+    #[must_use]
+    pub const fn is_legacy_only(self) -> bool {
+        matches!(
+            self,
+            Self::Initialize | Self::Ping | Self::SetLevel | Self::Subscribe | Self::Unsubscribe
+        )
     }
 
     /// Whether complete results of this method must carry `ttlMs` and `cacheScope`.

@@ -6,13 +6,14 @@
 //!
 //! Next: `tollgate_demo` for the server behind the gate.
 
+use serde_json::json;
 use std::future::Future;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tollgate_demo::{Instance, PATH, serve};
+use tollgate_demo::{Instance, PATH, STATELESS_VERSION, serve};
 
 /// Where the gate of the demonstration listens if the user does not say.
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8484);
@@ -116,10 +117,17 @@ fn welcome(url: &str, file: &str) -> String {
 
 /// One command that calls a tool in the stateless era, whole on one line.
 fn curl(url: &str) -> String {
-    let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"count","arguments":{"by":2},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},"io.modelcontextprotocol/clientInfo":{"name":"curl","version":"1"}}}}"#;
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": STATELESS_VERSION,
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientInfo": { "name": "curl", "version": "1" },
+    });
+    let params = json!({ "name": "count", "arguments": { "by": 2 }, "_meta": meta });
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
     format!(
         "curl -sS {url} -H 'Content-Type: application/json' \
-         -H 'Accept: application/json, text/event-stream' -H 'MCP-Protocol-Version: 2026-07-28' \
+         -H 'Accept: application/json, text/event-stream' \
+         -H 'MCP-Protocol-Version: {STATELESS_VERSION}' \
          -H 'Mcp-Method: tools/call' -H 'Mcp-Name: count' -d '{body}'"
     )
 }

@@ -115,25 +115,33 @@ pub(crate) fn chunk(bytes: &[u8]) -> Option<(&[u8], usize)> {
     Some((&bytes[begin..begin + size], begin + size + 2))
 }
 
+/// A body, and the text of the trailers behind it.
+#[derive(Debug, Default)]
+pub(crate) struct Body {
+    pub(crate) data: Vec<u8>,
+    pub(crate) trailers: Vec<u8>,
+}
+
 /// Reads a whole body from `buffer` and then from `source`, removing its text from the buffer.
 pub(crate) async fn body(
     source: &mut (impl AsyncRead + Unpin),
     buffer: &mut Vec<u8>,
     length: Length,
-) -> io::Result<Vec<u8>> {
-    let mut body = Vec::new();
+) -> io::Result<Body> {
+    let mut body = Body::default();
     loop {
         match length {
             Length::Exactly(length) if buffer.len() >= length => {
-                body.extend(buffer.drain(..length));
+                body.data.extend(buffer.drain(..length));
                 return Ok(body);
             }
             Length::Chunked => {
                 while let Some((data, len)) = chunk(buffer) {
                     let is_last = data.is_empty();
-                    body.extend_from_slice(data);
-                    buffer.drain(..len);
+                    body.data.extend_from_slice(data);
+                    let text: Vec<u8> = buffer.drain(..len).collect();
                     if is_last {
+                        body.trailers = text;
                         return Ok(body);
                     }
                 }
@@ -142,7 +150,7 @@ pub(crate) async fn body(
         }
         if source.read_buf(buffer).await? == 0 {
             if length == Length::UntilClose {
-                body.append(buffer);
+                body.data.append(buffer);
                 return Ok(body);
             }
             return Err(io::ErrorKind::UnexpectedEof.into());

@@ -11,6 +11,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+/// The methods it has in the modern era, besides `subscriptions/listen`.
+const MODERN: [&str; 3] = ["server/discover", "tools/list", "tools/call"];
+
 /// A small MCP server of both eras.
 #[derive(Debug, Default)]
 pub struct Peer {
@@ -55,10 +58,18 @@ impl Peer {
         let (Some(id), Some(method)) = (members.get("id"), request.rpc_method()) else {
             return Reply::accepted();
         };
-        match method.as_str() {
-            "initialize" => self.initialize(id, &request.json()),
-            "subscriptions/listen" => acknowledge(id),
-            method => Reply::json_text(&[], &answer_text(id, method, &members)),
+        let is_modern = request.header("mcp-protocol-version") == Some("2026-07-28");
+        match (method.as_str(), is_modern) {
+            ("initialize", false) => self.initialize(id, &request.json()),
+            (_, false) if request.header("mcp-session-id").is_none() => {
+                Reply::status(400, &[], b"no session")
+            }
+            ("subscriptions/listen", true) => acknowledge(id),
+            (method, true) if !MODERN.contains(&method) => {
+                let json = [("content-type", "application/json")];
+                Reply::status(404, &json, unknown(id).as_bytes())
+            }
+            (method, _) => Reply::json_text(&[], &answer_text(id, method, &members)),
         }
     }
 
@@ -90,6 +101,11 @@ impl Peer {
         });
         Reply::json_text(&[("mcp-session-id", &session)], &wrapped(id, &result.to_string()))
     }
+}
+
+fn unknown(id: &RawValue) -> String {
+    let error = json!({ "code": -32601, "message": "unknown method" });
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#)
 }
 
 fn wrapped(id: &RawValue, result: &str) -> String {
@@ -125,10 +141,7 @@ fn answer_text(id: &RawValue, method: &str, members: &Members) -> String {
             });
         }
         "ping" | "logging/setLevel" => result = json!({}),
-        _ => {
-            let error = json!({ "code": -32601, "message": "unknown method" });
-            return format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#);
-        }
+        _ => return unknown(id),
     }
     wrapped(id, &result.to_string())
 }

@@ -93,11 +93,14 @@ impl Post {
         head.into_bytes()
     }
 
-    /// The id a refusal of this request has to echo: that of a request that can be read.
+    /// The id a refusal of this request may echo: the first one in it, readable or not.
     #[must_use]
     pub fn id(&self) -> Option<Value> {
-        let body: Value = serde_json::from_slice(&self.body).ok()?;
-        body.get("id").filter(|id| id.is_string() || id.is_i64() || id.is_u64()).cloned()
+        let key = b"\"id\":";
+        let at = self.body.windows(key.len()).position(|window| window == key)?;
+        let rest = self.body.get(at + key.len()..)?;
+        let id: Value = serde_json::Deserializer::from_slice(rest).into_iter().next()?.ok()?;
+        (id.is_string() || id.is_i64() || id.is_u64()).then_some(id)
     }
 }
 

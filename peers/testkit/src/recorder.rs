@@ -8,6 +8,8 @@ use crate::http1::{self, Head, Length};
 use crate::peer;
 use crate::script::{Act, Reply};
 use serde_json::Value;
+use serde_json::value::RawValue;
+use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,6 +34,8 @@ pub struct Recorded {
     pub head: Vec<u8>,
     /// The body, its transfer coding removed.
     pub body: Vec<u8>,
+    /// The last chunk of a chunked body with the trailers behind it, byte for byte.
+    pub trailers: Vec<u8>,
 }
 
 impl Recorded {
@@ -56,7 +60,9 @@ impl Recorded {
     /// The JSON-RPC method, if the body is a request or a notification.
     #[must_use]
     pub fn rpc_method(&self) -> Option<String> {
-        Some(self.json().get("method")?.as_str()?.to_owned())
+        // Not through `Value`, which does not take every number that JSON has.
+        let members: HashMap<String, Box<RawValue>> = serde_json::from_slice(&self.body).ok()?;
+        serde_json::from_str(members.get("method")?.get()).ok()
     }
 
     /// The body as text.
@@ -254,9 +260,11 @@ async fn receive(
     };
     let text: Vec<u8> = buffer.drain(..head.len).collect();
     let body = http1::body(socket, buffer, Length::of_request(&head)).await.ok()?;
-    shared.note(|log| log.bytes += body.len());
+    shared.note(|log| log.bytes += body.data.len());
     let (method, path) = head.first;
-    Some(Recorded { connection, method, path, headers: head.headers, head: text, body })
+    let (headers, head) = (head.headers, text);
+    let (body, trailers) = (body.data, body.trailers);
+    Some(Recorded { connection, method, path, headers, head, body, trailers })
 }
 
 /// The peer closed the connection, or the script ended it.

@@ -20,7 +20,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use tollgate_core::bounds::KIB;
 use tollgate_core::refusal::{Reason, Refusal};
 use tollgate_mcp::era::{Era, modern};
-use tollgate_mcp::reply::glance;
 
 /// Most that is read of a reply that is no answer.
 const DISCARDED_BYTES_MAX: usize = 64 * KIB;
@@ -55,7 +54,11 @@ impl Forward<'_> {
             Shape::Json => {
                 let whole = self.whole(&mut ward).await?;
                 let whole = expected.judge_whole(whole)?;
-                Ok(reply::json(success_status(expected.era(), &whole), whole))
+                let status = match (expected.era(), expected.error()) {
+                    (Era::Modern, Some(code)) => modern_status(code, StatusCode::OK),
+                    (Era::Modern | Era::Legacy, _) => StatusCode::OK,
+                };
+                Ok(reply::json(status, whole))
             }
             Shape::Events => Ok(events(self.stream(ward, expected, (session, generation))?)),
             Shape::Other => {
@@ -181,18 +184,6 @@ pub(super) fn is_events(headers: &HeaderMap) -> bool {
 }
 
 /// Modern errors have their own statuses, whatever the upstream sent them with.
-fn success_status(era: Era, message: &[u8]) -> StatusCode {
-    // Errors are short and rare; results are not looked at a second time.
-    let may_be_error = era == Era::Modern && message.len() < 16 * KIB;
-    if !may_be_error || memchr::memmem::find(message, b"\"error\"").is_none() {
-        return StatusCode::OK;
-    }
-    match glance(message).ok().and_then(|glance| glance.error_code) {
-        Some(code) => modern_status(code, StatusCode::OK),
-        None => StatusCode::OK,
-    }
-}
-
 fn modern_status(code: i64, sent: StatusCode) -> StatusCode {
     let own = modern::status_of(code).and_then(|status| StatusCode::from_u16(status).ok());
     own.unwrap_or(if sent == StatusCode::BAD_REQUEST { sent } else { StatusCode::OK })

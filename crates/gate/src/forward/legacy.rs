@@ -31,7 +31,7 @@ impl Forward<'_> {
     /// Opens a session on some endpoint and hands out its sealed id.
     pub(super) async fn initialize(&self, post: &Post) -> Result<Response<GateBody>, Refusal> {
         let body = with_legacy_version(post);
-        let (endpoint, sent) = self.try_any(&post_headers(), &body, post).await?;
+        let (endpoint, sent) = self.try_any(post_headers, &body, post).await?;
         let expected = Expected::answers_to(post, self.call.route.knowledge.clone());
         let Sent { mut ward, status, headers } = sent;
         if !status.is_success() {

@@ -1,13 +1,13 @@
 //! Calls that need no session: the modern era, and legacy servers without sessions.
 
-use super::{Forward, Sent, post_headers};
+use super::{Forward, post_headers};
 use crate::body::GateBody;
 use crate::call::Post;
 use crate::expect::Expected;
 use crate::generation::Generation;
 use crate::knowledge::carry_params;
 use crate::reply;
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use tollgate_core::refusal::Refusal;
 use tollgate_mcp::era::{Era, legacy, modern};
 use tollgate_mcp::headers::MCP_PROTOCOL_VERSION;
@@ -15,28 +15,31 @@ use tollgate_mcp::headers::MCP_PROTOCOL_VERSION;
 impl Forward<'_> {
     /// Forwards a POST to whichever endpoint is least busy.
     pub(super) async fn post_anywhere(&self, post: &Post) -> Result<Response<GateBody>, Refusal> {
-        let mut headers = post_headers();
-        match (post.era, post.one()) {
-            (Era::Modern, Some(message)) if message.fields.meta.is_none() => {
-                // A notification or response that only its header calls modern: nothing is defined
-                // for it, so it is accepted and goes nowhere.
-                return Ok(reply::empty(StatusCode::ACCEPTED));
-            }
-            (Era::Modern, Some(message)) => {
-                modern::write_mirrors(&post.body, message, post.method, &mut headers);
-                carry_params(&post.params, &mut headers);
-            }
-            (Era::Legacy, _) | (Era::Modern, None) => {
-                let version = post.version.filter(|version| version.carries_version_header());
-                if let Some(version) = version.map(legacy::Version::as_str) {
-                    headers.insert(MCP_PROTOCOL_VERSION, HeaderValue::from_static(version));
-                }
-            }
+        if post.era == Era::Modern && post.one().is_none_or(|message| message.fields.meta.is_none())
+        {
+            // A notification that only its header calls modern: nothing is defined for it, so it is
+            // accepted and goes nowhere.
+            return Ok(reply::empty(StatusCode::ACCEPTED));
         }
-        let (_, sent) = self.try_any(&headers, &post.body, post).await?;
-        let Sent { ward, status, headers } = sent;
+        let (_, sent) = self.try_any(|| headers(post), &post.body, post).await?;
         let expected = Expected::answers_to(post, self.call.route.knowledge.clone());
-        let sent = Sent { ward, status, headers };
         self.answer(sent, expected, post, (None, Generation(0))).await
     }
+}
+
+fn headers(post: &Post) -> HeaderMap {
+    let mut headers = post_headers();
+    match (post.era, post.one()) {
+        (Era::Modern, Some(message)) => {
+            modern::write_mirrors(&post.body, message, post.method, &mut headers);
+            carry_params(&post.params, &mut headers);
+        }
+        (Era::Legacy, _) | (Era::Modern, None) => {
+            let version = post.version.filter(|version| version.carries_version_header());
+            if let Some(version) = version.map(legacy::Version::as_str) {
+                headers.insert(MCP_PROTOCOL_VERSION, HeaderValue::from_static(version));
+            }
+        }
+    }
+    headers
 }

@@ -79,6 +79,10 @@ fn check_request(
     }
     let name = message.method.map_or(Cow::Borrowed(""), |text| text.decode(body));
     equal(headers, &MCP_METHOD, &name, Presence::Required)?;
+    if method.is_legacy_only() {
+        let text = format!("unknown method `{name}`: this revision has no such method");
+        return Err(Refusal::new(Reason::MethodUnknown, text));
+    }
     if let Some(target) = method.target() {
         let Some(value) = target_of(message, target) else {
             return Err(Refusal::new(

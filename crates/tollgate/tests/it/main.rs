@@ -1,0 +1,27 @@
+//! The whole house under attack: the real binary between a raw client and a recording upstream.
+//!
+//! One file for each group of the attack table in the security documentation; each test names its
+//! rows. A refusal is proven by an upstream that got nothing and a gate that serves on.
+
+#[cfg(test)]
+mod bodies;
+#[cfg(test)]
+mod corpus;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod floods;
+#[cfg(test)]
+mod framing;
+#[cfg(test)]
+mod http2;
+#[cfg(test)]
+mod mirror;
+#[cfg(test)]
+mod sessions;
+#[cfg(test)]
+mod shapes;
+
+/// The gate under test.
+#[cfg(test)]
+const GATE: &str = env!("CARGO_BIN_EXE_tollgate");
