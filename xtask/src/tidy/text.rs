@@ -31,7 +31,7 @@ const VERSIONED: [&str; 8] = [
     "/examples/",
 ];
 /// Where a call's era may decide: the wire, and the data plane, which has sessions in one only.
-const ERAS: [&str; 4] = ["crates/mcp/", "crates/gate/", "peers/", "/tests/"];
+const ERAS: [&str; 5] = ["crates/mcp/", "crates/gate/", "peers/", "xtask/", "/tests/"];
 /// The only registry our lock file may name.
 const CRATES_IO: &str = "source = \"registry+https://github.com/rust-lang/crates.io-index\"";
 
