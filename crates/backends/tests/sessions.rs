@@ -1,5 +1,7 @@
 //! The contract of a `SessionBook`, run against every implementation.
 
+#![expect(clippy::expect_used, reason = "a scene that cannot be set fails its test")]
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use tollgate_backends::memory::MemorySessions;

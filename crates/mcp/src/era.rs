@@ -53,7 +53,7 @@ pub fn classify(
         None => Ok(Era::Legacy),
         Some(version) if legacy::Version::parse(version).is_some() => Ok(Era::Legacy),
         Some(version) if modern::speaks(version) => claim_missing(body, message),
-        Some(version) => Err(unknown_version(version)),
+        Some(version) => Err(unknown_version(version, supported())),
     }
 }
 
@@ -70,20 +70,20 @@ fn claim_missing(_body: &[u8], message: &Message) -> Result<Era, Refusal> {
     }
 }
 
-/// The refusal of a version that the gate does not speak.
+/// The refusal of a version that the gate does not speak. To a client that made a modern claim only
+/// modern versions are named: it could use no other without starting over.
 #[must_use]
-pub fn unknown_version(requested: &str) -> Refusal {
+pub fn unknown_version(requested: &str, supported: Vec<&'static str>) -> Refusal {
     let shown: String = requested.chars().take(40).collect();
     Refusal::new(
         Reason::VersionUnsupported,
         "unsupported protocol version: use one that `data.supported` lists",
     )
-    .offering(supported(), shown)
+    .offering(supported, shown)
 }
 
 /// All versions the gate speaks, newest first.
-#[must_use]
-pub fn supported() -> Vec<&'static str> {
+fn supported() -> Vec<&'static str> {
     let mut all = vec![modern::VERSION];
     all.extend(legacy::Version::OFFERED.map(legacy::Version::as_str));
     all

@@ -70,12 +70,9 @@ fn check_request(
         return Err(missing_meta("io.modelcontextprotocol/clientCapabilities"));
     }
     let version = version.decode(body);
-    if !speaks(&version) && super::legacy::Version::parse(&version).is_none() {
-        return Err(super::unknown_version(&version));
-    }
     equal(headers, &MCP_PROTOCOL_VERSION, &version, Presence::Required)?;
     if !speaks(&version) {
-        return Err(super::unknown_version(&version));
+        return Err(super::unknown_version(&version, vec![VERSION]));
     }
     let name = message.method.map_or(Cow::Borrowed(""), |text| text.decode(body));
     equal(headers, &MCP_METHOD, &name, Presence::Required)?;
