@@ -8,7 +8,7 @@ use crate::clock::Millis;
 use crate::ids::{EndpointId, SessionKey, UpstreamName, UpstreamSessionId};
 use crate::principal::CallerKey;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// One legacy session: where it lives upstream, and what must be said again if it has to move.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub struct Session {
 struct Usage {
     last_used: AtomicU64,
     open_streams: AtomicU32,
+    opening_streams: AtomicU32,
+    has_called: AtomicBool,
 }
 
 /// The place of a session: one endpoint, and the id that endpoint knows it by.
@@ -81,6 +83,8 @@ impl Session {
             usage: Arc::new(Usage {
                 last_used: AtomicU64::new(now.0),
                 open_streams: AtomicU32::new(0),
+                opening_streams: AtomicU32::new(0),
+                has_called: AtomicBool::new(false),
             }),
         }
     }
@@ -119,6 +123,34 @@ impl Session {
     pub fn stream_closed(&self, now: Millis) {
         self.usage.open_streams.fetch_sub(1, Ordering::Relaxed);
         self.touch(now);
+    }
+
+    /// Notes that the client asked for a stream that the upstream has not yet granted.
+    pub fn stream_opening(&self) {
+        self.usage.opening_streams.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Notes that the upstream granted or refused it.
+    pub fn stream_settled(&self) {
+        self.usage.opening_streams.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Whether this is the session's first call; from now on it is not.
+    pub fn is_first_call(&self) -> bool {
+        let called = &self.usage.has_called;
+        !called.load(Ordering::Relaxed) && !called.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether a stream is open.
+    #[must_use]
+    pub fn has_stream(&self) -> bool {
+        self.usage.open_streams.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether a stream was asked for and not yet granted.
+    #[must_use]
+    pub fn is_opening_stream(&self) -> bool {
+        self.usage.opening_streams.load(Ordering::Acquire) > 0
     }
 
     /// Whether its life is over at `now`.

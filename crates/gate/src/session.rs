@@ -9,6 +9,7 @@
 use crate::seal::{Purpose, Seal};
 use http::HeaderValue;
 use std::sync::Arc;
+use std::time::Duration;
 use tollgate_core::clock::{Clock, Entropy};
 use tollgate_core::ids::{RoutePath, SessionKey, UpstreamName};
 use tollgate_core::principal::{CallerKey, Principal};
@@ -18,6 +19,8 @@ use tollgate_mcp::era::legacy::Version;
 
 /// Bytes of a sealed session: key (16), version (1), creation in Unix seconds (8).
 const PLAIN_BYTES: usize = 25;
+/// Longest wait of a call for a stream that was asked for before it.
+const ORDER_MILLIS: u32 = 100;
 
 /// A live session and the version it negotiated.
 #[derive(Clone, Debug)]
@@ -160,6 +163,31 @@ impl Sessions {
         OpenStream { session, clock: self.clock.clone() }
     }
 
+    /// Marks a stream of the session as asked for until the returned guard is dropped.
+    #[must_use]
+    pub fn opening(session: &Arc<Session>) -> OpeningStream {
+        session.stream_opening();
+        OpeningStream(session.clone())
+    }
+
+    /// Lets a stream that the client asked for before this call be granted before it, for a moment.
+    ///
+    /// Clients open their stream and make their first call at once, on two connections, and servers
+    /// in wide use lose requests of their own that come up before the stream is there. Directly, the
+    /// order holds; the gate must not turn it round because one of the two waits for a connection.
+    pub async fn keep_order(&self, session: &Session) {
+        if session.is_first_call() && !session.has_stream() {
+            // What the client sent just before, on another connection, may be looked at after this.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        for _ in 0..ORDER_MILLIS {
+            if !session.is_opening_stream() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
     /// Removes sessions whose life is over from one part of the book.
     #[must_use]
     pub fn sweep(&self, part: usize, life: Lifetimes) -> Vec<Arc<Session>> {
@@ -206,6 +234,16 @@ fn refuse_full(full: Full) -> Refusal {
              until idle ones expire",
         )
         .retry_after(30),
+    }
+}
+
+/// While this exists, its session waits for a stream.
+#[derive(Debug)]
+pub struct OpeningStream(Arc<Session>);
+
+impl Drop for OpeningStream {
+    fn drop(&mut self) {
+        self.0.stream_settled();
     }
 }
 

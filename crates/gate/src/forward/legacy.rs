@@ -12,7 +12,7 @@ use crate::generation::Generation;
 use crate::recovery;
 use crate::reply;
 use crate::route::{bounds, modern_only};
-use crate::session::{self, Held};
+use crate::session::{self, Held, Sessions};
 use crate::settings::SessionLoss;
 use crate::upstream::{Cause, Deadlines, Endpoint, Outgoing, SendError};
 use bytes::Bytes;
@@ -108,6 +108,9 @@ impl Forward<'_> {
         held: Held,
     ) -> Result<Response<GateBody>, Refusal> {
         let mut session = held.session;
+        if post.expects_answer() {
+            self.gate.sessions.keep_order(&session).await;
+        }
         for is_first_try in [true, false] {
             let sent = self.post_home(post, &session, held.version).await;
             let sent = match sent {
@@ -167,6 +170,7 @@ impl Forward<'_> {
         last_event_id: Option<&HeaderValue>,
     ) -> Result<Response<GateBody>, Refusal> {
         let mut session = held.session;
+        let _opening = Sessions::opening(&session);
         for is_first_try in [true, false] {
             let generation = Generation(session.home.generation);
             let resumed = last_event_id.and_then(|id| generation.unmark(id.as_bytes()));
