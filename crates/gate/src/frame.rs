@@ -70,10 +70,14 @@ pub async fn read(
             Ask::Post(Box::new(judge(snapshot, &route, &head.headers, bytes, ledger)?))
         }
         HttpMethod::GET => {
+            era::check_session_operation(version_header(&head.headers))?;
             accepts(&head.headers, "text/event-stream")?;
             Ask::Stream { last_event_id: head.headers.get(LAST_EVENT_ID).cloned() }
         }
-        HttpMethod::DELETE => Ask::End,
+        HttpMethod::DELETE => {
+            era::check_session_operation(version_header(&head.headers))?;
+            Ask::End
+        }
         _ => {
             let text = "this is an MCP endpoint: it serves POST, GET and DELETE";
             return Err(Refusal::new(Reason::MethodNotAllowed, text));
@@ -249,7 +253,7 @@ fn judge(
         };
         Refusal::new(reason, fault.to_string())
     })?;
-    let version_header = headers.get(MCP_PROTOCOL_VERSION).and_then(|value| value.to_str().ok());
+    let version_header = version_header(headers);
     let (era, method) = match &messages {
         Body::One(message) => judge_one(&body, message, version_header, headers, ledger)?,
         Body::Batch(batch) => (judge_batch(&body, batch, version_header)?, Method::Other),
@@ -263,6 +267,11 @@ fn judge(
     }
     let version = version_header.and_then(legacy::Version::parse);
     Ok(Post { body, messages, era, method, version, params })
+}
+
+/// The protocol version a request names; one that is not text is as good as any unknown one.
+fn version_header(headers: &HeaderMap) -> Option<&str> {
+    headers.get(MCP_PROTOCOL_VERSION).map(|value| value.to_str().unwrap_or("?"))
 }
 
 fn judge_one(

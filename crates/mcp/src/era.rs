@@ -57,6 +57,26 @@ pub fn classify(
     }
 }
 
+/// Judges the version header of a GET or DELETE, which only sessions have.
+///
+/// # Errors
+/// [`Reason::MethodNotAllowed`] where the header names a version without sessions;
+/// [`Reason::VersionUnsupported`] where nobody speaks it.
+///
+/// SPEC: 2025-11-25 basic/transports, Protocol Version Header: invalid or unsupported is 400;
+/// 2026-07-28 streamable-http: GET and DELETE are 405.
+pub fn check_session_operation(version_header: Option<&str>) -> Result<(), Refusal> {
+    match version_header {
+        None => Ok(()),
+        Some(version) if legacy::Version::parse(version).is_some() => Ok(()),
+        Some(version) if modern::speaks(version) => Err(Refusal::new(
+            Reason::MethodNotAllowed,
+            "this protocol version has no sessions: only POST is served",
+        )),
+        Some(version) => Err(unknown_version(version, supported())),
+    }
+}
+
 fn claim_missing(_body: &[u8], message: &Message) -> Result<Era, Refusal> {
     match message.kind {
         // Nothing is defined for them on this transport; they are accepted and dropped.
