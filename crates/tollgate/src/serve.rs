@@ -8,7 +8,7 @@ use crate::config::watch::{Reason, Watch};
 use crate::config::{self, Checked};
 use crate::demo::{self, Started};
 use crate::wire::{self, House};
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -44,7 +44,12 @@ pub(crate) fn runtime() -> std::io::Result<Runtime> {
 /// The filter cannot be read.
 pub(crate) fn start_log(log: &LogArgs) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&log.log_level)?;
-    let line = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // SPEC: no-color.org. Files and collectors get no colours either.
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let line = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colours)
+        .with_writer(std::io::stderr);
     match log.log_format {
         LogFormat::Text => line.with_target(false).init(),
         LogFormat::Json => line.json().flatten_event(true).init(),
