@@ -3,8 +3,11 @@
 //! A gate that panicked fails its test, whatever the test was about.
 
 use crate::DEADLINE;
+use crate::client::get;
+use serde_json::Value;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -166,6 +169,32 @@ impl GateProcess {
     #[must_use]
     pub fn stderr(&self) -> String {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What `/status` tells.
+    pub async fn status(&self) -> Value {
+        let answer = get(self.admin, "/status").await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    }
+
+    /// Waits until `/status` is as wanted, and returns it. Fails the test at the deadline.
+    pub async fn wait_for_status(&self, is_wanted: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let status = self.status().await;
+            if is_wanted(&status) {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the status stays {status:#}");
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// A file beside the configuration.
+    #[must_use]
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     /// Replaces the configuration file in one step, as editors and orchestrators do.
