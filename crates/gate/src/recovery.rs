@@ -59,30 +59,48 @@ impl Memories {
     }
 }
 
+/// How often a session is looked at again because somebody else changed it at the same moment.
+const RACES_MAX: usize = 64;
+
 /// Notes what a call that succeeded changed about its session.
 pub(crate) fn remember(gate: &Gate, session: &Arc<Session>, post: &Post) {
-    let (Some(memory), Some(message)) = (&session.memory, post.one()) else { return };
+    if !matches!(
+        post.method,
+        Method::Initialized | Method::SetLevel | Method::Subscribe | Method::Unsubscribe
+    ) {
+        return;
+    }
+    let mut session = session.clone();
+    for _ in 0..RACES_MAX {
+        let Some(next) = changed(&session, post) else { return };
+        if gate.sessions.replace(&session, session.home.clone(), Some(Arc::new(next))).is_some() {
+            return;
+        }
+        // Somebody else changed it since: what they noted stays, and this is added to it.
+        let Some(current) = gate.sessions.current(&session) else { return };
+        session = current;
+    }
+}
+
+/// The memory of a session after this call; `None` where the call changes nothing in it.
+fn changed(session: &Session, post: &Post) -> Option<Memory> {
+    let message = post.one()?;
     let text = |text: Text| String::from_utf8_lossy(text.span.of(&post.body)).into_owned();
-    let mut next = Memory::clone(memory);
+    let mut next = Memory::clone(session.memory.as_ref()?);
     match post.method {
         Method::Initialized => next.initialized = true,
-        Method::SetLevel => {
-            let Some(level) = message.fields.level else { return };
-            next.log_level = Some(text(level).into_boxed_str());
-        }
+        Method::SetLevel => next.log_level = Some(text(message.fields.level?).into_boxed_str()),
         Method::Subscribe | Method::Unsubscribe => {
-            let Some(uri) = message.fields.uri.map(text) else { return };
+            let uri = text(message.fields.uri?);
             next.subscriptions.retain(|known| **known != *uri);
             let has_room = next.subscriptions.len() < RESTORED_SUBSCRIPTIONS_MAX;
             if post.method == Method::Subscribe && has_room {
                 next.subscriptions.push(uri.into_boxed_str());
             }
         }
-        _ => return,
+        _ => return None,
     }
-    // If somebody else changed the session at the same moment, theirs is as good: both calls were
-    // in flight together, and neither had an order.
-    drop(gate.sessions.replace(session, session.home.clone(), Some(Arc::new(next))));
+    Some(next)
 }
 
 /// Gives a lost session a new home.
@@ -106,11 +124,20 @@ pub(crate) async fn recover(
     let home = Home { endpoint: endpoint.id().clone(), upstream_session: id, generation };
     let next = current.moved(home.clone(), current.memory.clone());
     retell(forward, &endpoint, &next, version).await?;
-    if let Some(next) = sessions.replace(&current, home.clone(), current.memory.clone()) {
-        tracing::info!(upstream = %next.upstream, endpoint = %next.home.endpoint, "session recovered");
-        return Ok(next);
+    let mut current = current;
+    for _ in 0..RACES_MAX {
+        if let Some(next) = sessions.replace(&current, home.clone(), current.memory.clone()) {
+            tracing::info!(upstream = %next.upstream, endpoint = %next.home.endpoint, "session recovered");
+            return Ok(next);
+        }
+        let Some(now) = sessions.current(session) else { break };
+        let was_recovered = now.home.generation != current.home.generation;
+        current = now;
+        if was_recovered {
+            break;
+        }
     }
-    // Another call recovered it first: ours is one too many.
+    // Another call recovered it first, or ended it: our new upstream session is one too many.
     forward.gate.farewells.send(&forward.call.route.upstream, home);
     sessions.current(session).ok_or_else(session::unknown)
 }
