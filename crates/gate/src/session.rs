@@ -8,6 +8,8 @@
 
 use crate::seal::{Purpose, Seal};
 use http::HeaderValue;
+use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::sync::Arc;
 use tollgate_core::clock::{Clock, Entropy};
 use tollgate_core::ids::{RoutePath, SessionKey, UpstreamName};
@@ -49,6 +51,15 @@ pub struct Sessions {
     book: Arc<dyn SessionBook>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    opening: Arc<Mutex<Opening>>,
+}
+
+/// Sessions being opened, which the book does not hold yet.
+// A plain mutex around it: held for one look at the book's counts, once per session.
+#[derive(Debug, Default)]
+struct Opening {
+    total: usize,
+    by_caller: HashMap<CallerKey, usize>,
 }
 
 impl Sessions {
@@ -59,15 +70,25 @@ impl Sessions {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        Self { book, clock, entropy }
+        Self { book, clock, entropy, opening: Arc::default() }
     }
 
-    /// Says early whether there is room for another session, so that none is made upstream in vain.
+    /// Keeps a place for another session until the returned guard is dropped, so that none is made
+    /// upstream in vain, however many are being opened at the same moment.
     ///
     /// # Errors
     /// [`Reason::SessionsFull`], [`Reason::CallerSessionsFull`].
-    pub fn room(&self, caller: CallerKey, caps: Caps) -> Result<(), Refusal> {
-        self.book.room(caller, caps).map_err(refuse_full)
+    pub fn room(&self, caller: CallerKey, caps: Caps) -> Result<Room, Refusal> {
+        let mut opening = self.opening.lock();
+        let of_caller = opening.by_caller.get(&caller).copied().unwrap_or(0);
+        let left = Caps {
+            total: caps.total.saturating_sub(opening.total),
+            per_caller: caps.per_caller.saturating_sub(of_caller),
+        };
+        self.book.room(caller, left).map_err(refuse_full)?;
+        opening.total += 1;
+        *opening.by_caller.entry(caller).or_insert(0) += 1;
+        Ok(Room { opening: self.opening.clone(), caller })
     }
 
     /// Opens a session and returns the id to hand out.
@@ -153,7 +174,7 @@ impl Sessions {
         self.book.close(session.key)
     }
 
-    /// Marks a stream of the session as open until the returned guard is dropped.
+    /// Marks a stream of the session, or a call in it, as open until the returned guard is dropped.
     #[must_use]
     pub fn stream(&self, session: Arc<Session>) -> OpenStream {
         session.stream_opened();
@@ -206,6 +227,26 @@ fn refuse_full(full: Full) -> Refusal {
              until idle ones expire",
         )
         .retry_after(30),
+    }
+}
+
+/// A place kept for a session that is being opened.
+#[derive(Debug)]
+pub struct Room {
+    opening: Arc<Mutex<Opening>>,
+    caller: CallerKey,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        let mut opening = self.opening.lock();
+        opening.total -= 1;
+        if let Some(of_caller) = opening.by_caller.get_mut(&self.caller) {
+            *of_caller -= 1;
+            if *of_caller == 0 {
+                opening.by_caller.remove(&self.caller);
+            }
+        }
     }
 }
 

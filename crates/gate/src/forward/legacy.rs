@@ -12,7 +12,7 @@ use crate::generation::Generation;
 use crate::recovery;
 use crate::reply;
 use crate::route::{bounds, modern_only};
-use crate::session::{self, Held};
+use crate::session::{self, Held, Room};
 use crate::settings::SessionLoss;
 use crate::upstream::{Cause, Deadlines, Endpoint, Outgoing, SendError};
 use bytes::Bytes;
@@ -29,7 +29,11 @@ use tollgate_mcp::reply::glance;
 
 impl Forward<'_> {
     /// Opens a session on some endpoint and hands out its sealed id.
-    pub(super) async fn initialize(&self, post: &Post) -> Result<Response<GateBody>, Refusal> {
+    pub(super) async fn initialize(
+        &self,
+        post: &Post,
+        _until_opened: Room,
+    ) -> Result<Response<GateBody>, Refusal> {
         let body = with_legacy_version(post);
         let (endpoint, sent) = self.try_any(post_headers, &body, post).await?;
         let expected = Expected::answers_to(post, self.call.route.knowledge.clone());
@@ -108,6 +112,8 @@ impl Forward<'_> {
         held: Held,
     ) -> Result<Response<GateBody>, Refusal> {
         let mut session = held.session;
+        // A call in progress is a use, however long it takes; so is the stream of its answer.
+        let in_use = self.gate.sessions.stream(session.clone());
         for is_first_try in [true, false] {
             let sent = self.post_home(post, &session, held.version).await;
             let sent = match sent {
@@ -124,8 +130,7 @@ impl Forward<'_> {
             }
             let generation = Generation(session.home.generation);
             let expected = Expected::answers_to(post, self.call.route.knowledge.clone());
-            let open = is_events(&sent.headers).then(|| self.gate.sessions.stream(session));
-            return self.answer(sent, expected, post, (open, generation)).await;
+            return self.answer(sent, expected, post, (Some(in_use), generation)).await;
         }
         Err(session::unknown())
     }
