@@ -16,7 +16,13 @@ mod framing;
 #[cfg(test)]
 mod http2;
 #[cfg(test)]
+mod lifetimes;
+#[cfg(test)]
 mod mirror;
+#[cfg(test)]
+mod misrouting;
+#[cfg(test)]
+mod recovery;
 #[cfg(test)]
 mod sessions;
 #[cfg(test)]
