@@ -132,7 +132,8 @@ fn reload(file: &Path, house: &House, watch: &mut Watch, applied: &mut Checked, 
     };
     watch.follow(&checked.watched);
     if checked.settings == applied.settings && reason == Reason::Changed {
-        return;
+        // A mistake may have been taken back.
+        return house.overview.note_reload(None);
     }
     warn(&checked);
     let (new, old) = (&checked.settings, &applied.settings);
