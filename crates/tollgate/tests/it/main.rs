@@ -24,6 +24,8 @@ mod misrouting;
 #[cfg(test)]
 mod recovery;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod sessions;
 #[cfg(test)]
 mod shapes;
