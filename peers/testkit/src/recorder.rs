@@ -295,6 +295,10 @@ async fn perform(act: Act, socket: &mut TcpStream, buffer: &mut Vec<u8>) -> Resu
             };
             unless_closed(waiting, socket, buffer).await
         }
+        Act::Tell(done) => {
+            done.send_replace(true);
+            Ok(())
+        }
         Act::Drip(bytes, pause) => {
             for byte in bytes {
                 socket.write_all(&[byte]).await.map_err(|_| Ended)?;

@@ -29,6 +29,8 @@ mod reload;
 mod sessions;
 #[cfg(test)]
 mod shapes;
+#[cfg(test)]
+mod streams;
 
 /// The gate under test.
 #[cfg(test)]
