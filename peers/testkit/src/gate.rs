@@ -220,6 +220,19 @@ impl GateProcess {
         line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
     }
 
+    /// Processor time used so far.
+    #[must_use]
+    pub fn cpu_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
+        let stat = stat.expect("a running process");
+        // The name before the last parenthesis may contain anything.
+        let fields = stat.rsplit(')').next().expect("fields").split_whitespace();
+        // In hundredths of a second on every Linux.
+        let ticks: u64 =
+            fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+        Duration::from_millis(ticks * 10)
+    }
+
     /// Sends SIGTERM and waits for the end.
     pub async fn terminate(&mut self, deadline: Duration) -> ExitStatus {
         self.signal("TERM");

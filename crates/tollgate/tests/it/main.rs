@@ -8,6 +8,8 @@ mod bodies;
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
+mod endpoints;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod floods;
@@ -15,6 +17,8 @@ mod floods;
 mod framing;
 #[cfg(test)]
 mod http2;
+#[cfg(test)]
+mod life;
 #[cfg(test)]
 mod lifetimes;
 #[cfg(test)]
@@ -25,6 +29,8 @@ mod misrouting;
 mod recovery;
 #[cfg(test)]
 mod reload;
+#[cfg(test)]
+mod secure;
 #[cfg(test)]
 mod sessions;
 #[cfg(test)]
