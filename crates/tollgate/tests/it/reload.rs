@@ -214,3 +214,24 @@ async fn session_keys_are_rotated_without_losing_sessions() {
     let report = house.gate.status().await.to_string() + &house.gate.stderr();
     assert!(!report.contains(&old) && !report.contains(&new), "a key was shown");
 }
+
+#[tokio::test] // F22: what has begun ends as it began.
+async fn a_call_in_flight_finishes_on_an_endpoint_that_was_removed() {
+    let open = tokio::sync::watch::Sender::new(false);
+    let (opened, peer) = (open.clone(), testkit::peer::Peer::default());
+    let recorder = Recorder::scripted(move |request| peer.answer(request).after(&opened)).await;
+    let house = House::around(GATE, recorder, |c| c).await;
+    let mut client = house.connect().await;
+    client.send(&good_call().bytes()).await;
+    house.peer.wait_for_call("tools/call").await;
+    let next = Recorder::start().await;
+    let version = house.gate.status().await["configuration"].clone();
+    house.gate.rewrite(&Configuration::of(&[next.address]).text());
+    applied(&house.gate, &version).await;
+    open.send_replace(true);
+    assert_eq!(client.response().await.expect("an answer").status, 200);
+    assert_eq!(next.bytes_seen(), 0);
+    // The next call on the same connection is judged by the new configuration.
+    assert_eq!(client.ask(&good_call()).await.status, 200);
+    assert_eq!(next.calls_of("tools/call").len(), 1);
+}
