@@ -11,6 +11,7 @@ use http::HeaderValue;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 use tollgate_core::clock::{Clock, Entropy};
 use tollgate_core::ids::{RoutePath, SessionKey, UpstreamName};
 use tollgate_core::principal::{CallerKey, Principal};
@@ -52,7 +53,12 @@ pub struct Sessions {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     opening: Arc<Mutex<Opening>>,
+    lasting: Arc<Lasting>,
 }
+
+/// What ends the lasting streams of each session that has some, and how many those are.
+// A plain mutex: held for one map operation, when such a stream opens or ends.
+type Lasting = Mutex<HashMap<SessionKey, (CancellationToken, usize)>>;
 
 /// Sessions being opened, which the book does not hold yet.
 // A plain mutex around it: held for one look at the book's counts, once per session.
@@ -70,7 +76,7 @@ impl Sessions {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        Self { book, clock, entropy, opening: Arc::default() }
+        Self { book, clock, entropy, opening: Arc::default(), lasting: Arc::default() }
     }
 
     /// Keeps a place for another session until the returned guard is dropped, so that none is made
@@ -168,23 +174,53 @@ impl Sessions {
         self.book.find(session.key)
     }
 
-    /// Ends a session; `None` if somebody else did so first.
+    /// Ends a session and its streams; `None` if somebody else did so first.
     #[must_use]
     pub fn end(&self, session: &Session) -> Option<Arc<Session>> {
-        self.book.close(session.key)
+        let closed = self.book.close(session.key);
+        self.end_streams(session.key);
+        closed
+    }
+
+    fn end_streams(&self, key: SessionKey) {
+        if let Some((ended, _)) = self.lasting.lock().remove(&key) {
+            ended.cancel();
+        }
     }
 
     /// Marks a stream of the session, or a call in it, as open until the returned guard is dropped.
     #[must_use]
     pub fn stream(&self, session: Arc<Session>) -> OpenStream {
         session.stream_opened();
-        OpenStream { session, clock: self.clock.clone() }
+        OpenStream { session, clock: self.clock.clone(), lasting: None }
     }
 
-    /// Removes sessions whose life is over from one part of the book.
+    /// The same for a stream that lasts as long as the session, and ends with it.
+    #[must_use]
+    pub fn lasting_stream(&self, session: Arc<Session>) -> OpenStream {
+        let key = session.key;
+        let mut lasting = self.lasting.lock();
+        let (ended, streams) = lasting.entry(key).or_default();
+        *streams += 1;
+        let ended = ended.clone();
+        drop(lasting);
+        // Looked for only now: a session that ended before the lines above told nobody.
+        if self.book.find(key).is_none() {
+            ended.cancel();
+        }
+        let mut stream = self.stream(session);
+        stream.lasting = Some((ended, self.lasting.clone()));
+        stream
+    }
+
+    /// Removes sessions whose life is over from one part of the book, and ends their streams.
     #[must_use]
     pub fn sweep(&self, part: usize, life: Lifetimes) -> Vec<Arc<Session>> {
-        self.book.sweep(part, self.clock.now(), life)
+        let over = self.book.sweep(part, self.clock.now(), life);
+        for session in &over {
+            self.end_streams(session.key);
+        }
+        over
     }
 
     /// In how many parts sweeps are done.
@@ -255,10 +291,27 @@ impl Drop for Room {
 pub struct OpenStream {
     session: Arc<Session>,
     clock: Arc<dyn Clock>,
+    lasting: Option<(CancellationToken, Arc<Lasting>)>,
+}
+
+impl OpenStream {
+    /// What is cancelled when the session ends; `None` for streams that end by themselves.
+    #[must_use]
+    pub fn session_ended(&self) -> Option<CancellationToken> {
+        self.lasting.as_ref().map(|(ended, _)| ended.clone())
+    }
 }
 
 impl Drop for OpenStream {
     fn drop(&mut self) {
         self.session.stream_closed(self.clock.now());
+        let Some((_, lasting)) = &self.lasting else { return };
+        let mut lasting = lasting.lock();
+        if let Some((_, streams)) = lasting.get_mut(&self.session.key) {
+            *streams -= 1;
+            if *streams == 0 {
+                lasting.remove(&self.session.key);
+            }
+        }
     }
 }

@@ -235,7 +235,7 @@ impl Forward<'_> {
             return Err(Refusal::new(Reason::UpstreamInvalid, text));
         }
         let generation = Generation(session.home.generation);
-        let open = self.gate.sessions.stream(session);
+        let open = self.gate.sessions.lasting_stream(session);
         Ok(events(self.stream(ward, expected, (Some(open), generation))?))
     }
 
