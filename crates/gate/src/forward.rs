@@ -103,6 +103,11 @@ impl Forward<'_> {
             endpoint.send(Outgoing { method: HttpMethod::POST, headers, body }, deadlines);
         let keeps = !post.era.disconnect_is_cancel();
         let mut ward = self.gate.orphanage.ward(exchange, keeps);
+        if post.method == Method::Initialize && keeps {
+            let unclaimed = self.unclaimed(endpoint);
+            // Made for a client that left, and never to be claimed.
+            ward.bequeath(move |headers| drop(unclaimed(headers)));
+        }
         let (status, headers) = ward.head().await?;
         Ok(Sent { ward, status, headers })
     }

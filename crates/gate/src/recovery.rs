@@ -7,6 +7,7 @@
 //! the session is gone: that is why the operator has to say so.
 
 use crate::call::Post;
+use crate::farewell::Unclaimed;
 use crate::forward::{Forward, Sent, down, legacy::write_session, post_headers, refuse_send};
 use crate::gate::Gate;
 use crate::session;
@@ -17,11 +18,9 @@ use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::sync::Arc;
 use tollgate_core::bounds::{MIB, RESTORED_INITIALIZE_BYTES_MAX, RESTORED_SUBSCRIPTIONS_MAX};
-use tollgate_core::ids::UpstreamSessionId;
 use tollgate_core::refusal::Refusal;
 use tollgate_core::sessions::{Home, Memory, Session};
 use tollgate_mcp::era::legacy::Version;
-use tollgate_mcp::headers::MCP_SESSION_ID;
 use tollgate_mcp::json::Text;
 use tollgate_mcp::methods::Method;
 use tollgate_mcp::reply::glance_any;
@@ -119,15 +118,15 @@ pub(crate) async fn recover(
         return Ok(current);
     }
     let Some(memory) = &current.memory else { return Err(session::unknown()) };
-    let (endpoint, id) = reopen(forward, memory, version).await?;
-    let generation = current.home.generation + 1;
-    let home = Home { endpoint: endpoint.id().clone(), upstream_session: id, generation };
+    let (endpoint, made) = reopen(forward, memory, version).await?;
+    let home = Home { generation: current.home.generation + 1, ..made.home().clone() };
     let next = current.moved(home.clone(), current.memory.clone());
     retell(forward, &endpoint, &next, version).await?;
     let mut current = current;
     for _ in 0..RACES_MAX {
         if let Some(next) = sessions.replace(&current, home.clone(), current.memory.clone()) {
             tracing::info!(upstream = %next.upstream, endpoint = %next.home.endpoint, "session recovered");
+            made.claim();
             return Ok(next);
         }
         let Some(now) = sessions.current(session) else { break };
@@ -137,8 +136,8 @@ pub(crate) async fn recover(
             break;
         }
     }
-    // Another call recovered it first, or ended it: our new upstream session is one too many.
-    forward.gate.farewells.send(&forward.call.route.upstream, home);
+    // Another call recovered it first, or ended it: our new upstream session is one too many, and
+    // ends here unclaimed.
     sessions.current(session).ok_or_else(session::unknown)
 }
 
@@ -148,21 +147,16 @@ async fn reopen(
     forward: &Forward<'_>,
     memory: &Memory,
     version: Version,
-) -> Result<(Arc<Endpoint>, UpstreamSessionId), Refusal> {
+) -> Result<(Arc<Endpoint>, Unclaimed), Refusal> {
     let body = Bytes::copy_from_slice(&memory.initialize);
     for _ in 0..3 {
         let endpoint = forward.call.route.upstream.pick().ok_or_else(down)?;
         let told = tell(forward, &endpoint, post_headers(), body.clone()).await;
         let Ok((sent, answer)) = told else { continue };
-        let id = sent.get(MCP_SESSION_ID).and_then(|id| id.to_str().ok());
-        let id = id.and_then(UpstreamSessionId::parse).ok_or_else(session::unknown)?;
-        return if negotiated(&answer) == Some(version) {
-            Ok((endpoint, id))
-        } else {
-            let home =
-                Home { endpoint: endpoint.id().clone(), upstream_session: id, generation: 0 };
-            forward.gate.farewells.send(&forward.call.route.upstream, home);
-            Err(session::unknown())
+        let made = forward.unclaimed(&endpoint)(&sent).ok_or_else(session::unknown)?;
+        return match negotiated(&answer) {
+            Some(found) if found == version => Ok((endpoint, made)),
+            Some(_) | None => Err(session::unknown()),
         };
     }
     Err(down())

@@ -8,6 +8,7 @@ use super::{Forward, Sent, post_headers, refuse_send};
 use crate::body::GateBody;
 use crate::call::Post;
 use crate::expect::Expected;
+use crate::farewell::Unclaimed;
 use crate::generation::Generation;
 use crate::recovery;
 use crate::reply;
@@ -19,9 +20,8 @@ use bytes::Bytes;
 use http::header::ACCEPT;
 use http::{HeaderMap, HeaderValue, Method as HttpMethod, Response, StatusCode};
 use std::sync::Arc;
-use tollgate_core::ids::UpstreamSessionId;
 use tollgate_core::refusal::{Reason, Refusal};
-use tollgate_core::sessions::{Home, Session};
+use tollgate_core::sessions::Session;
 use tollgate_mcp::era::legacy::{self, Version};
 use tollgate_mcp::headers::{LAST_EVENT_ID, MCP_PROTOCOL_VERSION, MCP_SESSION_ID};
 use tollgate_mcp::json;
@@ -41,18 +41,29 @@ impl Forward<'_> {
         if !status.is_success() {
             return self.refused_initialize(Sent { ward, status, headers }, expected).await;
         }
-        let id = upstream_session(&headers);
+        let made = self.unclaimed(&endpoint)(&headers);
         if !is_events(&headers) {
             let whole = self.whole(&mut ward).await?;
             let mut expected = expected;
             let whole = expected.judge_whole(whole)?;
-            let opened = self.open(post, &endpoint, id, &whole)?;
+            let opened = self.open(post, made, &whole)?;
             return Ok(with_session(reply::json(StatusCode::OK, whole), opened));
         }
         let mut stream = self.stream(ward, expected, (None, Generation(0)))?;
         let answer = stream.until_answer().await?;
-        let opened = self.open(post, &endpoint, id, &answer)?;
+        let opened = self.open(post, made, &answer)?;
         Ok(with_session(events(stream), opened))
+    }
+
+    /// Finds the session in the head of an answer to `initialize`.
+    pub(crate) fn unclaimed(
+        &self,
+        endpoint: &Endpoint,
+    ) -> impl FnOnce(&HeaderMap) -> Option<Unclaimed> + Send + 'static {
+        let (farewells, upstream) = (&self.gate.farewells, &self.call.route.upstream);
+        let (farewells, upstream) = (farewells.clone(), upstream.clone());
+        let endpoint = endpoint.id().clone();
+        move |headers| farewells.unclaimed(upstream, endpoint, headers)
     }
 
     async fn refused_initialize(
@@ -72,37 +83,31 @@ impl Forward<'_> {
     fn open(
         &self,
         post: &Post,
-        endpoint: &Arc<Endpoint>,
-        id: Option<UpstreamSessionId>,
+        made: Option<Unclaimed>,
         answer: &[u8],
     ) -> Result<Option<HeaderValue>, Refusal> {
         let result = glance(answer).ok().and_then(|glance| glance.result);
         let Some(result) = result else { return Ok(None) };
         let negotiated = result.protocol_version.map(|version| version.decode(answer));
         let version = negotiated.as_deref().and_then(Version::parse);
-        let Some(id) = id else { return Ok(None) };
+        let Some(made) = made else { return Ok(None) };
         self.call.route.knowledge.note_session();
-        let home = Home { endpoint: endpoint.id().clone(), upstream_session: id, generation: 0 };
-        let opened = match version {
-            None => Err(Refusal::new(
+        let Some(version) = version else {
+            return Err(Refusal::new(
                 Reason::UpstreamInvalid,
                 "the server answered `initialize` with a protocol version that has none",
-            )),
-            Some(version) => {
-                let memory = match self.call.route.upstream.settings().sessions {
-                    SessionLoss::Strict => None,
-                    SessionLoss::Recoverable => self.gate.memories.begin(&post.body),
-                };
-                let caps = self.snapshot.settings.sessions.caps;
-                let owner = (self.call.caller, caps);
-                let bounds = bounds(self.snapshot, self.call, self.principal);
-                self.gate.sessions.open(bounds, owner, version, (home.clone(), memory))
-            }
+            ));
         };
-        if opened.is_err() {
-            self.gate.farewells.send(&self.call.route.upstream, home);
-        }
-        opened.map(Some)
+        let memory = match self.call.route.upstream.settings().sessions {
+            SessionLoss::Strict => None,
+            SessionLoss::Recoverable => self.gate.memories.begin(&post.body),
+        };
+        let owner = (self.call.caller, self.snapshot.settings.sessions.caps);
+        let bounds = bounds(self.snapshot, self.call, self.principal);
+        let opened =
+            self.gate.sessions.open(bounds, owner, version, (made.home().clone(), memory))?;
+        made.claim();
+        Ok(Some(opened))
     }
 
     /// Forwards a POST to the home of its session.
@@ -264,10 +269,6 @@ fn means_lost(error: &SendError, session: &Session) -> bool {
 /// The endpoint is configured no more, or its name no longer resolves to it.
 fn gone() -> SendError {
     SendError::NotSent(Cause::Unreachable("the endpoint is gone".into()))
-}
-
-fn upstream_session(headers: &HeaderMap) -> Option<UpstreamSessionId> {
-    headers.get(MCP_SESSION_ID)?.to_str().ok().and_then(UpstreamSessionId::parse)
 }
 
 fn with_session(mut response: Response<GateBody>, id: Option<HeaderValue>) -> Response<GateBody> {
