@@ -90,6 +90,37 @@ async fn a_session_with_a_call_in_progress_is_not_idle() {
     assert_eq!(house.ask(&ping(&id)).await.status, 200);
 }
 
+#[tokio::test] // Whatever its upstream does with the stream.
+async fn a_stream_ends_with_its_session() {
+    let house = House::open_with(GATE, |c| c.section("sessions: { idle: 2s, absolute: 2s }")).await;
+    let id = house.session(LATEST).await;
+    let mut ended = house.stream(&id).await;
+    let mut client = house.connect().await;
+    client.send(&legacy_bodyless("DELETE", &id, &[])).await;
+    assert_eq!(client.response().await.expect("an answer").status, 204);
+    while ended.event().await.is_some() {}
+    let mut aged = house.stream(&house.session(LATEST).await).await;
+    while aged.event().await.is_some() {}
+    house.gate.wait_for_status(|status| status["gate"]["streams"] == 0).await;
+}
+
+#[tokio::test] // Nobody holds the id of a session whose client left before it was answered.
+async fn the_session_of_a_client_that_left_is_ended_upstream() {
+    let (open, _kept) = watch::channel(false);
+    let (opened, peer) = (open.clone(), Peer::default());
+    let recorder =
+        Recorder::scripted(move |request: &Recorded| peer.answer(request).after(&opened));
+    let house = House::around(GATE, recorder.await, |c| c).await;
+    let mut client = house.connect().await;
+    client.send(&legacy_initialize(LATEST).bytes()).await;
+    house.peer.wait_for_call("initialize").await;
+    drop(client);
+    house.gate.wait_for_status(|status| status["gate"]["connections"] == 0).await;
+    open.send_replace(true);
+    wait_for_delete(&house, "peer-0").await;
+    assert_eq!(house.gate.status().await["gate"]["sessions"], 0);
+}
+
 #[tokio::test] // Row 114: however many ask at once.
 async fn caps_hold_for_sessions_that_open_at_the_same_moment() {
     for (section, refused) in [

@@ -167,6 +167,25 @@ async fn a_new_home_that_speaks_another_version_is_not_taken() {
 }
 
 #[tokio::test]
+async fn a_new_home_that_cannot_be_told_everything_is_ended_again() {
+    let (house, peer) = forgetful(recoverable).await;
+    let id = house.session(LATEST).await;
+    let level = legacy_post(&id, "logging/setLevel", &json!({ "level": "info" }));
+    assert_eq!(house.ask(&level).await.status, 200);
+    peer.forget();
+    house.peer.follow(move |request| match request.rpc_method().as_deref() {
+        Some("logging/setLevel") => Reply::status(500, &[], b"not now"),
+        _ => peer.answer(request),
+    });
+    assert_eq!(house.ask(&echo(&id, "x")).await.status, 404);
+    let is_deleted = |recorder: &Recorder| !recorder.with_http_method("DELETE").is_empty();
+    house.peer.wait_until(DEADLINE, is_deleted).await;
+    let deleted = house.peer.with_http_method("DELETE");
+    assert_eq!(deleted[0].header("mcp-session-id"), Some("peer-1"));
+    assert_eq!(house.peer.calls_of("tools/call").len(), 1);
+}
+
+#[tokio::test]
 async fn two_calls_on_a_lost_session_end_in_one_new_session() {
     let (house, peer) = forgetful(recoverable).await;
     let id = house.session(LATEST).await;
