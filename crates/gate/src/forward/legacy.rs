@@ -100,7 +100,7 @@ impl Forward<'_> {
         };
         let memory = match self.call.route.upstream.settings().sessions {
             SessionLoss::Strict => None,
-            SessionLoss::Recoverable => self.gate.memories.begin(&post.body),
+            SessionLoss::Recoverable => self.gate.memories.begin(&with_legacy_version(post)),
         };
         let owner = (self.call.caller, self.snapshot.settings.sessions.caps);
         let bounds = bounds(self.snapshot, self.call, self.principal);
