@@ -166,6 +166,17 @@ async fn a_new_home_that_speaks_another_version_is_not_taken() {
     assert_eq!(house.peer.calls_of("tools/call").len(), 1);
 }
 
+#[tokio::test] // Not with the modern version its client had asked for.
+async fn a_new_home_is_asked_for_what_the_first_one_was_asked_for() {
+    let (house, peer) = forgetful(recoverable).await;
+    let modern = capable().replace(LATEST, "2026-07-28");
+    let id = house.session_by(modern, LATEST).await;
+    peer.forget();
+    assert_eq!(house.ask(&echo(&id, "x")).await.status, 200);
+    let asked = house.peer.calls_of("initialize");
+    assert_eq!((asked[0].text(), asked.len()), (asked[1].text(), 2));
+}
+
 #[tokio::test]
 async fn a_new_home_that_cannot_be_told_everything_is_ended_again() {
     let (house, peer) = forgetful(recoverable).await;
