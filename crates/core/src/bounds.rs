@@ -63,6 +63,10 @@ pub const CERTIFICATE_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// Open client connections, in total.
 pub const CONNECTIONS_MAX: usize = 50_000;
+/// File descriptors that connections from agents leave alone: for the operator's listener, health
+/// checks, files that are read again, and the runtime. Each such connection counts twice, since its
+/// calls need one upstream.
+pub const DESCRIPTORS_RESERVED: u64 = 32;
 /// Sessions in total. At about 0.5 KiB each this is some 50 MiB.
 pub const SESSIONS_MAX: usize = 100_000;
 /// Sessions of one caller.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tollgate_core::bounds::{FAREWELL_SECS, FAREWELLS_MAX};
+use tollgate_core::ids::{EndpointId, UpstreamSessionId};
 use tollgate_core::sessions::Home;
 use tollgate_mcp::headers::MCP_SESSION_ID;
 
@@ -30,6 +31,19 @@ impl Default for Farewells {
 }
 
 impl Farewells {
+    /// The session that an answer to `initialize` with these headers has made, if it made one.
+    #[must_use]
+    pub fn unclaimed(
+        self,
+        upstream: Arc<Upstream>,
+        endpoint: EndpointId,
+        headers: &HeaderMap,
+    ) -> Option<Unclaimed> {
+        let id = headers.get(MCP_SESSION_ID)?.to_str().ok().and_then(UpstreamSessionId::parse)?;
+        let home = Home { endpoint, upstream_session: id, generation: 0 };
+        Some(Unclaimed { farewells: self, upstream, home, is_claimed: false })
+    }
+
     /// Ends one upstream session and waits for it, at most some seconds.
     pub async fn say(&self, upstream: &Upstream, home: &Home) {
         let Some(endpoint) = upstream.endpoint(&home.endpoint) else { return };
@@ -54,13 +68,46 @@ impl Farewells {
     /// Ends one upstream session in the background. Over the bound it is left to the upstream's own
     /// expiry: sessions there end too, only later.
     pub fn send(&self, upstream: &Arc<Upstream>, home: Home) {
+        // None at the very end of the process, when what is left is dropped.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let Ok(place) = self.waiting.clone().try_acquire_owned() else { return };
         let (this, upstream) = (self.clone(), upstream.clone());
-        tokio::spawn(async move {
+        runtime.spawn(async move {
             if let Ok(_room) = this.room.acquire().await {
                 this.say(&upstream, &home).await;
             }
             drop(place);
         });
+    }
+}
+
+/// A new upstream session that no session of ours stands for yet. Dropped, it is ended: its client
+/// left, its answer broke off, or there was no room for it after all.
+#[derive(Debug)]
+pub struct Unclaimed {
+    farewells: Farewells,
+    upstream: Arc<Upstream>,
+    home: Home,
+    is_claimed: bool,
+}
+
+impl Unclaimed {
+    /// Where it lives.
+    #[must_use]
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// A session of ours stands for it from now on.
+    pub fn claim(mut self) {
+        self.is_claimed = true;
+    }
+}
+
+impl Drop for Unclaimed {
+    fn drop(&mut self) {
+        if !self.is_claimed {
+            self.farewells.send(&self.upstream, self.home.clone());
+        }
     }
 }

@@ -49,14 +49,14 @@ pub async fn send(
     let Routed { call, principal, place } = routed;
     let forward = Forward { gate, snapshot, call: &call, principal: &principal };
     match (&call.ask, place) {
-        (Ask::Post(post), Place::New) => forward.initialize(post).await,
+        (Ask::Post(post), Place::New(room)) => forward.initialize(post, room).await,
         (Ask::Post(post), Place::Home(held)) => forward.post_in_session(post, held).await,
         (Ask::Post(post), Place::Any) => forward.post_anywhere(post).await,
         (Ask::Stream { last_event_id }, Place::Home(held)) => {
             forward.open_stream(held, last_event_id.as_ref()).await
         }
         (Ask::End, Place::Home(held)) => Ok(forward.end(&held).await),
-        (Ask::Stream { .. } | Ask::End, Place::Any | Place::New) => {
+        (Ask::Stream { .. } | Ask::End, Place::Any | Place::New(_)) => {
             Err(Refusal::new(Reason::SessionRequired, "`Mcp-Session-Id` is missing"))
         }
     }
@@ -103,6 +103,11 @@ impl Forward<'_> {
             endpoint.send(Outgoing { method: HttpMethod::POST, headers, body }, deadlines);
         let keeps = !post.era.disconnect_is_cancel();
         let mut ward = self.gate.orphanage.ward(exchange, keeps);
+        if post.method == Method::Initialize && keeps {
+            let unclaimed = self.unclaimed(endpoint);
+            // Made for a client that left, and never to be claimed.
+            ward.bequeath(move |headers| drop(unclaimed(headers)));
+        }
         let (status, headers) = ward.head().await?;
         Ok(Sent { ward, status, headers })
     }

@@ -7,6 +7,7 @@
 //! the session is gone: that is why the operator has to say so.
 
 use crate::call::Post;
+use crate::farewell::Unclaimed;
 use crate::forward::{Forward, Sent, down, legacy::write_session, post_headers, refuse_send};
 use crate::gate::Gate;
 use crate::session;
@@ -17,11 +18,9 @@ use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::sync::Arc;
 use tollgate_core::bounds::{MIB, RESTORED_INITIALIZE_BYTES_MAX, RESTORED_SUBSCRIPTIONS_MAX};
-use tollgate_core::ids::UpstreamSessionId;
 use tollgate_core::refusal::Refusal;
 use tollgate_core::sessions::{Home, Memory, Session};
 use tollgate_mcp::era::legacy::Version;
-use tollgate_mcp::headers::MCP_SESSION_ID;
 use tollgate_mcp::json::Text;
 use tollgate_mcp::methods::Method;
 use tollgate_mcp::reply::glance_any;
@@ -59,30 +58,48 @@ impl Memories {
     }
 }
 
+/// How often a session is looked at again because somebody else changed it at the same moment.
+const RACES_MAX: usize = 64;
+
 /// Notes what a call that succeeded changed about its session.
 pub(crate) fn remember(gate: &Gate, session: &Arc<Session>, post: &Post) {
-    let (Some(memory), Some(message)) = (&session.memory, post.one()) else { return };
+    if !matches!(
+        post.method,
+        Method::Initialized | Method::SetLevel | Method::Subscribe | Method::Unsubscribe
+    ) {
+        return;
+    }
+    let mut session = session.clone();
+    for _ in 0..RACES_MAX {
+        let Some(next) = changed(&session, post) else { return };
+        if gate.sessions.replace(&session, session.home.clone(), Some(Arc::new(next))).is_some() {
+            return;
+        }
+        // Somebody else changed it since: what they noted stays, and this is added to it.
+        let Some(current) = gate.sessions.current(&session) else { return };
+        session = current;
+    }
+}
+
+/// The memory of a session after this call; `None` where the call changes nothing in it.
+fn changed(session: &Session, post: &Post) -> Option<Memory> {
+    let message = post.one()?;
     let text = |text: Text| String::from_utf8_lossy(text.span.of(&post.body)).into_owned();
-    let mut next = Memory::clone(memory);
+    let mut next = Memory::clone(session.memory.as_ref()?);
     match post.method {
         Method::Initialized => next.initialized = true,
-        Method::SetLevel => {
-            let Some(level) = message.fields.level else { return };
-            next.log_level = Some(text(level).into_boxed_str());
-        }
+        Method::SetLevel => next.log_level = Some(text(message.fields.level?).into_boxed_str()),
         Method::Subscribe | Method::Unsubscribe => {
-            let Some(uri) = message.fields.uri.map(text) else { return };
+            let uri = text(message.fields.uri?);
             next.subscriptions.retain(|known| **known != *uri);
             let has_room = next.subscriptions.len() < RESTORED_SUBSCRIPTIONS_MAX;
             if post.method == Method::Subscribe && has_room {
                 next.subscriptions.push(uri.into_boxed_str());
             }
         }
-        _ => return,
+        _ => return None,
     }
-    // If somebody else changed the session at the same moment, theirs is as good: both calls were
-    // in flight together, and neither had an order.
-    drop(gate.sessions.replace(session, session.home.clone(), Some(Arc::new(next))));
+    Some(next)
 }
 
 /// Gives a lost session a new home.
@@ -101,17 +118,26 @@ pub(crate) async fn recover(
         return Ok(current);
     }
     let Some(memory) = &current.memory else { return Err(session::unknown()) };
-    let (endpoint, id) = reopen(forward, memory, version).await?;
-    let generation = current.home.generation + 1;
-    let home = Home { endpoint: endpoint.id().clone(), upstream_session: id, generation };
+    let (endpoint, made) = reopen(forward, memory, version).await?;
+    let home = Home { generation: current.home.generation + 1, ..made.home().clone() };
     let next = current.moved(home.clone(), current.memory.clone());
     retell(forward, &endpoint, &next, version).await?;
-    if let Some(next) = sessions.replace(&current, home.clone(), current.memory.clone()) {
-        tracing::info!(upstream = %next.upstream, endpoint = %next.home.endpoint, "session recovered");
-        return Ok(next);
+    let mut current = current;
+    for _ in 0..RACES_MAX {
+        if let Some(next) = sessions.replace(&current, home.clone(), current.memory.clone()) {
+            tracing::info!(upstream = %next.upstream, endpoint = %next.home.endpoint, "session recovered");
+            made.claim();
+            return Ok(next);
+        }
+        let Some(now) = sessions.current(session) else { break };
+        let was_recovered = now.home.generation != current.home.generation;
+        current = now;
+        if was_recovered {
+            break;
+        }
     }
-    // Another call recovered it first: ours is one too many.
-    forward.gate.farewells.send(&forward.call.route.upstream, home);
+    // Another call recovered it first, or ended it: our new upstream session is one too many, and
+    // ends here unclaimed.
     sessions.current(session).ok_or_else(session::unknown)
 }
 
@@ -121,21 +147,16 @@ async fn reopen(
     forward: &Forward<'_>,
     memory: &Memory,
     version: Version,
-) -> Result<(Arc<Endpoint>, UpstreamSessionId), Refusal> {
+) -> Result<(Arc<Endpoint>, Unclaimed), Refusal> {
     let body = Bytes::copy_from_slice(&memory.initialize);
     for _ in 0..3 {
         let endpoint = forward.call.route.upstream.pick().ok_or_else(down)?;
         let told = tell(forward, &endpoint, post_headers(), body.clone()).await;
         let Ok((sent, answer)) = told else { continue };
-        let id = sent.get(MCP_SESSION_ID).and_then(|id| id.to_str().ok());
-        let id = id.and_then(UpstreamSessionId::parse).ok_or_else(session::unknown)?;
-        return if negotiated(&answer) == Some(version) {
-            Ok((endpoint, id))
-        } else {
-            let home =
-                Home { endpoint: endpoint.id().clone(), upstream_session: id, generation: 0 };
-            forward.gate.farewells.send(&forward.call.route.upstream, home);
-            Err(session::unknown())
+        let made = forward.unclaimed(&endpoint)(&sent).ok_or_else(session::unknown)?;
+        return match negotiated(&answer) {
+            Some(found) if found == version => Ok((endpoint, made)),
+            Some(_) | None => Err(session::unknown()),
         };
     }
     Err(down())

@@ -115,7 +115,14 @@ impl StreamBody {
     pub fn new(ward: Ward, terms: Terms, session: Option<OpenStream>, slot: StreamSlot) -> Self {
         let leaving = terms.expected.is_lasting().then(|| {
             let drain = terms.drain.clone();
-            Box::pin(async move { drain.begun().await }) as Pin<Box<dyn Future<Output = ()> + Send>>
+            let ended = session.as_ref().and_then(OpenStream::session_ended).unwrap_or_default();
+            // Neither loser holds anything.
+            Box::pin(async move {
+                tokio::select! {
+                    () = drain.begun() => {}
+                    () = ended.cancelled() => {}
+                }
+            }) as Pin<Box<dyn Future<Output = ()> + Send>>
         });
         Self {
             ward,
@@ -282,7 +289,7 @@ impl StreamBody {
         self.state = State::Ended;
     }
 
-    /// Ends a lasting stream when the gate shuts down. Says whether it did.
+    /// Ends a lasting stream when the gate shuts down or its session ends. Says whether it did.
     fn leave(&mut self, context: &mut Context<'_>) -> bool {
         let Some(leaving) = &mut self.leaving else { return false };
         if leaving.as_mut().poll(context).is_pending() {

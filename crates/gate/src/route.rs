@@ -8,7 +8,7 @@ use crate::call::{Ask, Call};
 use crate::gate::Gate;
 use crate::knowledge::Found;
 use crate::probe;
-use crate::session::{self, Bounds, Held};
+use crate::session::{self, Bounds, Held, Room};
 use crate::settings::UpstreamEra;
 use crate::snapshot::{Route, Snapshot};
 use tollgate_core::principal::Principal;
@@ -33,8 +33,8 @@ pub struct Routed {
 pub enum Place {
     /// Any endpoint: a modern call, or a legacy one of a server without sessions.
     Any,
-    /// A new session, on any endpoint.
-    New,
+    /// A new session, on any endpoint; the caps have room for it.
+    New(Room),
     /// The home of a session.
     Home(Held),
 }
@@ -58,8 +58,7 @@ pub async fn choose(
         }
         Ask::Post(post) if post.method == Method::Initialize => {
             must_speak_legacy(&call.route)?;
-            gate.sessions.room(call.caller, snapshot.settings.sessions.caps)?;
-            Place::New
+            Place::New(gate.sessions.room(call.caller, snapshot.settings.sessions.caps)?)
         }
         Ask::Post(_) | Ask::Stream { .. } | Ask::End => {
             must_speak_legacy(&call.route)?;

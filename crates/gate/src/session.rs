@@ -8,8 +8,11 @@
 
 use crate::seal::{Purpose, Seal};
 use http::HeaderValue;
+use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 use tollgate_core::clock::{Clock, Entropy};
 use tollgate_core::ids::{RoutePath, SessionKey, UpstreamName};
 use tollgate_core::principal::{CallerKey, Principal};
@@ -52,6 +55,20 @@ pub struct Sessions {
     book: Arc<dyn SessionBook>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    opening: Arc<Mutex<Opening>>,
+    lasting: Arc<Lasting>,
+}
+
+/// What ends the lasting streams of each session that has some, and how many those are.
+// A plain mutex: held for one map operation, when such a stream opens or ends.
+type Lasting = Mutex<HashMap<SessionKey, (CancellationToken, usize)>>;
+
+/// Sessions being opened, which the book does not hold yet.
+// A plain mutex around it: held for one look at the book's counts, once per session.
+#[derive(Debug, Default)]
+struct Opening {
+    total: usize,
+    by_caller: HashMap<CallerKey, usize>,
 }
 
 impl Sessions {
@@ -62,15 +79,25 @@ impl Sessions {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        Self { book, clock, entropy }
+        Self { book, clock, entropy, opening: Arc::default(), lasting: Arc::default() }
     }
 
-    /// Says early whether there is room for another session, so that none is made upstream in vain.
+    /// Keeps a place for another session until the returned guard is dropped, so that none is made
+    /// upstream in vain, however many are being opened at the same moment.
     ///
     /// # Errors
     /// [`Reason::SessionsFull`], [`Reason::CallerSessionsFull`].
-    pub fn room(&self, caller: CallerKey, caps: Caps) -> Result<(), Refusal> {
-        self.book.room(caller, caps).map_err(refuse_full)
+    pub fn room(&self, caller: CallerKey, caps: Caps) -> Result<Room, Refusal> {
+        let mut opening = self.opening.lock();
+        let of_caller = opening.by_caller.get(&caller).copied().unwrap_or(0);
+        let left = Caps {
+            total: caps.total.saturating_sub(opening.total),
+            per_caller: caps.per_caller.saturating_sub(of_caller),
+        };
+        self.book.room(caller, left).map_err(refuse_full)?;
+        opening.total += 1;
+        *opening.by_caller.entry(caller).or_insert(0) += 1;
+        Ok(Room { opening: self.opening.clone(), caller })
     }
 
     /// Opens a session and returns the id to hand out.
@@ -150,17 +177,25 @@ impl Sessions {
         self.book.find(session.key)
     }
 
-    /// Ends a session; `None` if somebody else did so first.
+    /// Ends a session and its streams; `None` if somebody else did so first.
     #[must_use]
     pub fn end(&self, session: &Session) -> Option<Arc<Session>> {
-        self.book.close(session.key)
+        let closed = self.book.close(session.key);
+        self.end_streams(session.key);
+        closed
     }
 
-    /// Marks a stream of the session as open until the returned guard is dropped.
+    fn end_streams(&self, key: SessionKey) {
+        if let Some((ended, _)) = self.lasting.lock().remove(&key) {
+            ended.cancel();
+        }
+    }
+
+    /// Marks a stream of the session, or a call in it, as open until the returned guard is dropped.
     #[must_use]
     pub fn stream(&self, session: Arc<Session>) -> OpenStream {
         session.stream_opened();
-        OpenStream { session, clock: self.clock.clone() }
+        OpenStream { session, clock: self.clock.clone(), lasting: None }
     }
 
     /// Marks a stream of the session as asked for until the returned guard is dropped.
@@ -188,10 +223,32 @@ impl Sessions {
         }
     }
 
-    /// Removes sessions whose life is over from one part of the book.
+    /// The same for a stream that lasts as long as the session, and ends with it.
+    #[must_use]
+    pub fn lasting_stream(&self, session: Arc<Session>) -> OpenStream {
+        let key = session.key;
+        let mut lasting = self.lasting.lock();
+        let (ended, streams) = lasting.entry(key).or_default();
+        *streams += 1;
+        let ended = ended.clone();
+        drop(lasting);
+        // Looked for only now: a session that ended before the lines above told nobody.
+        if self.book.find(key).is_none() {
+            ended.cancel();
+        }
+        let mut stream = self.stream(session);
+        stream.lasting = Some((ended, self.lasting.clone()));
+        stream
+    }
+
+    /// Removes sessions whose life is over from one part of the book, and ends their streams.
     #[must_use]
     pub fn sweep(&self, part: usize, life: Lifetimes) -> Vec<Arc<Session>> {
-        self.book.sweep(part, self.clock.now(), life)
+        let over = self.book.sweep(part, self.clock.now(), life);
+        for session in &over {
+            self.end_streams(session.key);
+        }
+        over
     }
 
     /// In how many parts sweeps are done.
@@ -247,15 +304,52 @@ impl Drop for OpeningStream {
     }
 }
 
+/// A place kept for a session that is being opened.
+#[derive(Debug)]
+pub struct Room {
+    opening: Arc<Mutex<Opening>>,
+    caller: CallerKey,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        let mut opening = self.opening.lock();
+        opening.total -= 1;
+        if let Some(of_caller) = opening.by_caller.get_mut(&self.caller) {
+            *of_caller -= 1;
+            if *of_caller == 0 {
+                opening.by_caller.remove(&self.caller);
+            }
+        }
+    }
+}
+
 /// While this exists, its session is not idle.
 #[derive(Debug)]
 pub struct OpenStream {
     session: Arc<Session>,
     clock: Arc<dyn Clock>,
+    lasting: Option<(CancellationToken, Arc<Lasting>)>,
+}
+
+impl OpenStream {
+    /// What is cancelled when the session ends; `None` for streams that end by themselves.
+    #[must_use]
+    pub fn session_ended(&self) -> Option<CancellationToken> {
+        self.lasting.as_ref().map(|(ended, _)| ended.clone())
+    }
 }
 
 impl Drop for OpenStream {
     fn drop(&mut self) {
         self.session.stream_closed(self.clock.now());
+        let Some((_, lasting)) = &self.lasting else { return };
+        let mut lasting = lasting.lock();
+        if let Some((_, streams)) = lasting.get_mut(&self.session.key) {
+            *streams -= 1;
+            if *streams == 0 {
+                lasting.remove(&self.session.key);
+            }
+        }
     }
 }

@@ -34,17 +34,17 @@ impl Orphanage {
     /// Watches over an exchange; with `keeps`, it is adopted if it is dropped unfinished.
     #[must_use]
     pub fn ward(&self, exchange: Exchange, keeps: bool) -> Ward {
-        Ward { state: State::Asking(exchange), orphanage: keeps.then(|| self.clone()) }
+        Ward { state: State::Asking(exchange), orphanage: keeps.then(|| self.clone()), will: None }
     }
 
-    fn adopt(&self, state: State) {
+    fn adopt(&self, state: State, will: Option<Will>) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         if self.living.fetch_add(1, Ordering::Relaxed) >= ORPHANS_MAX {
             self.living.fetch_sub(1, Ordering::Relaxed);
             return;
         }
         let living = self.living.clone();
-        let mut ward = Ward { state, orphanage: None };
+        let mut ward = Ward { state, orphanage: None, will };
         runtime.spawn(async move {
             let limit = Duration::from_secs(UPSTREAM_TOTAL_SECS);
             // Either way it ends: by itself, or because its time is over.
@@ -67,9 +67,24 @@ enum State {
 pub struct Ward {
     state: State,
     orphanage: Option<Orphanage>,
+    will: Option<Will>,
+}
+
+/// What is done with the head of a reply that arrives when its client has gone.
+struct Will(Box<dyn FnOnce(&HeaderMap) + Send>);
+
+impl std::fmt::Debug for Will {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Will")
+    }
 }
 
 impl Ward {
+    /// Says what to do with the head of a reply that arrives when its client has gone.
+    pub fn bequeath(&mut self, will: impl FnOnce(&HeaderMap) + Send + 'static) {
+        self.will = Some(Will(Box::new(will)));
+    }
+
     /// Waits for the head of the reply.
     ///
     /// # Errors
@@ -166,10 +181,11 @@ impl Ward {
     }
 
     async fn read_out(&mut self) {
-        if let State::Asking(_) = self.state
-            && self.head().await.is_err()
-        {
-            return;
+        if let State::Asking(_) = self.state {
+            let Ok((_, headers)) = self.head().await else { return };
+            if let Some(Will(will)) = self.will.take() {
+                will(&headers);
+            }
         }
         while let Some(Ok(_)) = std::future::poll_fn(|context| self.poll_data(context)).await {}
     }
@@ -180,7 +196,7 @@ impl Drop for Ward {
         if let Some(orphanage) = self.orphanage.take()
             && !matches!(self.state, State::Over)
         {
-            orphanage.adopt(std::mem::replace(&mut self.state, State::Over));
+            orphanage.adopt(std::mem::replace(&mut self.state, State::Over), self.will.take());
         }
     }
 }

@@ -57,7 +57,7 @@ impl Subject for Overview {
             reload_error: self.reload_error.lock().clone(),
             gate: self.gate_status(),
             routes: routes(&snapshot),
-            upstreams: snapshot.upstreams.iter().map(|each| upstream(&snapshot, each)).collect(),
+            upstreams: upstreams(&snapshot),
             not_enforced: NOT_ENFORCED.map(String::from).to_vec(),
         }
     }
@@ -89,6 +89,13 @@ fn routes(snapshot: &Snapshot) -> Vec<RouteStatus> {
         upstreams: vec![route.upstream.to_string()],
     })
     .collect()
+}
+
+fn upstreams(snapshot: &Snapshot) -> Vec<UpstreamStatus> {
+    // In the order of the file, which the set of upstreams does not have.
+    let in_order = snapshot.settings.upstreams.iter();
+    let each = in_order.filter_map(|settings| snapshot.upstreams.get(&settings.name));
+    each.map(|each| upstream(snapshot, each)).collect()
 }
 
 fn upstream(snapshot: &Snapshot, upstream: &Arc<Upstream>) -> UpstreamStatus {

@@ -5,7 +5,7 @@
 
 use crate::cli::{DemoArgs, EXIT_REFUSED, LogArgs, LogFormat, ServeArgs};
 use crate::config::watch::{Reason, Watch};
-use crate::config::{self, Checked};
+use crate::config::{self, Checked, Report};
 use crate::demo::{self, Started};
 use crate::wire::{self, House};
 use std::io::{IsTerminal as _, Write as _};
@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
+use tollgate_core::bounds::DESCRIPTORS_RESERVED;
 use tracing_subscriber::EnvFilter;
 
 /// Runs the gate until it is told to stop.
@@ -23,8 +24,8 @@ use tracing_subscriber::EnvFilter;
 /// but the exit code 2, after its report.
 pub(crate) fn run(args: &ServeArgs, log: &LogArgs) -> anyhow::Result<ExitCode> {
     start_log(log)?;
-    raise_file_limit();
-    runtime()?.block_on(serve(&args.config))
+    let descriptors = raise_file_limit();
+    runtime()?.block_on(serve(&args.config, descriptors))
 }
 
 /// One core needs no scheduler between threads; more get one thread each.
@@ -57,21 +58,43 @@ pub(crate) fn start_log(log: &LogArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Every connection is a file descriptor, and usual soft limits are 1,024.
-fn raise_file_limit() {
+/// Every connection is a file descriptor, and usual soft limits are 1,024. Returns how many there may
+/// be, if that is limited.
+fn raise_file_limit() -> Option<u64> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let wanted = Rlimit { current: limit.maximum, maximum: limit.maximum };
     if let Err(error) = setrlimit(Resource::Nofile, wanted) {
         tracing::warn!(%error, ?limit, "the limit of open files stays as it is");
+        return limit.current;
     }
+    limit.maximum
 }
 
-async fn serve(file: &Path) -> anyhow::Result<ExitCode> {
+/// Reads the configuration, and lowers its cap of connections to what the limit of open files holds:
+/// with a full descriptor table neither calls nor the operator would get through.
+fn load(file: &Path, descriptors: Option<u64>) -> Result<Checked, Report> {
+    let mut checked = config::load(file)?;
+    let Some(descriptors) = descriptors else { return Ok(checked) };
+    let room = descriptors.saturating_sub(DESCRIPTORS_RESERVED) / 2;
+    let room = usize::try_from(room).unwrap_or(usize::MAX).max(1);
+    let cap = &mut checked.settings.limits.connections_max;
+    if *cap > room {
+        let lowered = format!(
+            "`gate.limits.connections` is {room} instead of {cap}: the limit of open files \
+             (`ulimit -n`) is {descriptors}",
+        );
+        checked.warnings.push(lowered);
+        *cap = room;
+    }
+    Ok(checked)
+}
+
+async fn serve(file: &Path, descriptors: Option<u64>) -> anyhow::Result<ExitCode> {
     let mut watch = Watch::start(&[file.to_owned()])?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let checked = match config::load(file) {
+    let checked = match load(file, descriptors) {
         Ok(checked) => checked,
         Err(report) => {
             // Nothing is left to tell where standard error is closed too.
@@ -86,7 +109,10 @@ async fn serve(file: &Path) -> anyhow::Result<ExitCode> {
     announce(&house, &applied);
     loop {
         tokio::select! {
-            reason = watch.next() => reload(file, &house, &mut watch, &mut applied, reason),
+            reason = watch.next() => {
+                let read = load(file, descriptors);
+                reload(read, &house, &mut watch, &mut applied, reason);
+            }
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }
@@ -127,8 +153,14 @@ fn announce(house: &House, checked: &Checked) {
 }
 
 /// Reads the file again and applies it whole, or reports why not and keeps what is in force.
-fn reload(file: &Path, house: &House, watch: &mut Watch, applied: &mut Checked, reason: Reason) {
-    let checked = match config::load(file) {
+fn reload(
+    read: Result<Checked, Report>,
+    house: &House,
+    watch: &mut Watch,
+    applied: &mut Checked,
+    reason: Reason,
+) {
+    let checked = match read {
         Ok(checked) => checked,
         Err(report) => {
             watch.follow(report.watched());
@@ -137,7 +169,8 @@ fn reload(file: &Path, house: &House, watch: &mut Watch, applied: &mut Checked, 
     };
     watch.follow(&checked.watched);
     if checked.settings == applied.settings && reason == Reason::Changed {
-        return;
+        // A mistake may have been taken back.
+        return house.overview.note_reload(None);
     }
     warn(&checked);
     let (new, old) = (&checked.settings, &applied.settings);

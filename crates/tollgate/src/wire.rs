@@ -51,14 +51,11 @@ pub(crate) async fn build(settings: Settings, admin: Option<SocketAddr>) -> anyh
         None => None,
         Some(address) => Some(listen::bind(address).context("admin.listen")?),
     };
-    let control = Arc::new(Control::new(settings.limits.clone(), tls.clone(), drain.clone()));
+    let control = Arc::new(Control::new(settings.limits.clone(), tls, drain.clone()));
     let book = Arc::new(MemorySessions::default());
     let sources = (Arc::new(SystemClock::default()) as _, Arc::new(SystemEntropy) as _);
     let gate = Gate::new(settings, book, sources, drain.clone())?;
     gate.start_background();
-    if let Some(tls) = tls {
-        tokio::spawn(tls.watch(drain.clone()));
-    }
     let address = listener.local_addr()?;
     let overview = Arc::new(Overview::new(gate.clone(), control.clone(), address));
     let serving = tokio::spawn(serve_gate(listener, gate.clone(), control.clone()));

@@ -175,3 +175,10 @@ impl RawClient {
 pub async fn ask(address: SocketAddr, post: &Post) -> Response {
     RawClient::connect(address).await.ask(post).await
 }
+
+/// Sends a plain GET, as operators and probes do, and reads its response.
+pub async fn get(address: SocketAddr, path: &str) -> Response {
+    let mut client = RawClient::connect(address).await;
+    client.send(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes()).await;
+    client.response().await.expect("an answer")
+}

@@ -3,8 +3,11 @@
 //! A gate that panicked fails its test, whatever the test was about.
 
 use crate::DEADLINE;
+use crate::client::get;
+use serde_json::Value;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -168,6 +171,32 @@ impl GateProcess {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// What `/status` tells.
+    pub async fn status(&self) -> Value {
+        let answer = get(self.admin, "/status").await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    }
+
+    /// Waits until `/status` is as wanted, and returns it. Fails the test at the deadline.
+    pub async fn wait_for_status(&self, is_wanted: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let status = self.status().await;
+            if is_wanted(&status) {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the status stays {status:#}");
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// A file beside the configuration.
+    #[must_use]
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     /// Replaces the configuration file in one step, as editors and orchestrators do.
     pub fn rewrite(&self, configuration: &str) {
         let next = self.folder.path().join("tollgate.yaml.next");
@@ -189,6 +218,19 @@ impl GateProcess {
         let status = status.expect("a running process");
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a size");
         line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
+    }
+
+    /// Processor time used so far.
+    #[must_use]
+    pub fn cpu_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
+        let stat = stat.expect("a running process");
+        // The name before the last parenthesis may contain anything.
+        let fields = stat.rsplit(')').next().expect("fields").split_whitespace();
+        // In hundredths of a second on every Linux.
+        let ticks: u64 =
+            fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+        Duration::from_millis(ticks * 10)
     }
 
     /// Sends SIGTERM and waits for the end.

@@ -5,7 +5,7 @@
 
 use crate::client::{RawClient, Response, ask};
 use crate::gate::{Configuration, GateProcess};
-use crate::post::{Post, good_call, legacy_initialize, legacy_post};
+use crate::post::{Post, good_call, legacy_bodyless, legacy_initialize, legacy_post};
 use crate::recorder::Recorder;
 use serde_json::{Value, json};
 
@@ -55,7 +55,12 @@ impl House {
 
     /// Opens a legacy session and returns the id the gate gave.
     pub async fn session(&self, version: &str) -> String {
-        let answer = self.ask(&legacy_initialize(version)).await;
+        self.session_by(legacy_initialize(version), version).await
+    }
+
+    /// The same with an `initialize` of the test's own.
+    pub async fn session_by(&self, initialize: Post, version: &str) -> String {
+        let answer = self.ask(&initialize).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         let id = answer.header("mcp-session-id").expect("a session").to_owned();
         let initialized = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
@@ -64,6 +69,15 @@ impl House {
             .body(initialized.to_string());
         assert_eq!(self.ask(&post).await.status, 202);
         id
+    }
+
+    /// Opens the GET stream of a session, which must come about.
+    pub async fn stream(&self, session: &str) -> RawClient {
+        let mut client = self.connect().await;
+        client.send(&legacy_bodyless("GET", session, &[])).await;
+        let head = client.head().await.expect("a stream");
+        assert_eq!(head.status, 200);
+        client
     }
 
     /// Sends a request and expects its refusal with one of these statuses and, where codes are

@@ -37,6 +37,6 @@ pub const DEADLINE: Duration = Duration::from_secs(10);
 pub use client::{RawClient, Response};
 pub use gate::{Configuration, GateProcess};
 pub use house::House;
-pub use post::{Post, legacy_initialize, legacy_post, modern_call};
+pub use post::{Post, legacy_bodyless, legacy_initialize, legacy_post, modern_call};
 pub use recorder::{Recorded, Recorder};
 pub use script::{Act, Reply};

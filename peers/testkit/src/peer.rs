@@ -96,7 +96,7 @@ impl Peer {
         let version = known.into_iter().find(|known| *known == asked).unwrap_or("2025-11-25");
         let result = json!({
             "protocolVersion": version,
-            "capabilities": { "tools": {}, "logging": {} },
+            "capabilities": { "tools": {}, "logging": {}, "resources": { "subscribe": true } },
             "serverInfo": { "name": "peer", "version": "1" },
         });
         Reply::json_text(&[("mcp-session-id", &session)], &wrapped(id, &result.to_string()))
@@ -140,7 +140,9 @@ fn answer_text(id: &RawValue, method: &str, members: &Members) -> String {
                 "content": [{ "type": "text", "text": arguments }],
             });
         }
-        "ping" | "logging/setLevel" => result = json!({}),
+        "ping" | "logging/setLevel" | "resources/subscribe" | "resources/unsubscribe" => {
+            result = json!({});
+        }
         _ => return unknown(id),
     }
     wrapped(id, &result.to_string())

@@ -123,6 +123,20 @@ pub fn legacy_post(session: &str, method: &str, params: &Value) -> Post {
         .with("mcp-protocol-version", "2025-11-25")
 }
 
+/// A GET or DELETE within a legacy session, whole.
+#[must_use]
+pub fn legacy_bodyless(method: &str, session: &str, more: &[(&str, &str)]) -> Vec<u8> {
+    let mut head = format!(
+        "{method} /mcp HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n\
+         mcp-session-id: {session}\r\nmcp-protocol-version: 2025-11-25\r\n"
+    );
+    for (name, value) in more {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str("\r\n");
+    head.into_bytes()
+}
+
 /// A modern request: `_meta` completed, the headers mirrored from the body.
 #[must_use]
 pub fn modern_call(method: &str, params: &Value) -> Post {

@@ -122,9 +122,23 @@ impl Recorder {
         Self::scripted(move |request| peer.answer(request)).await
     }
 
+    /// An upstream with the sessions of this peer, which the test can make it forget.
+    pub async fn of(peer: Arc<peer::Peer>) -> Self {
+        Self::scripted(move |request| peer.answer(request)).await
+    }
+
     /// An upstream that answers as the script says.
     pub async fn scripted(script: impl Fn(&Recorded) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::on(listener, script)
+    }
+
+    /// The same on a listener of the test's own.
+    #[must_use]
+    pub fn on(
+        listener: TcpListener,
+        script: impl Fn(&Recorded) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Shared {
             log: Mutex::default(),
@@ -280,6 +294,10 @@ async fn perform(act: Act, socket: &mut TcpStream, buffer: &mut Vec<u8>) -> Resu
                 let _over = opened.wait_for(|opened| *opened).await;
             };
             unless_closed(waiting, socket, buffer).await
+        }
+        Act::Tell(done) => {
+            done.send_replace(true);
+            Ok(())
         }
         Act::Drip(bytes, pause) => {
             for byte in bytes {

@@ -16,6 +16,8 @@ pub enum Act {
     Pause(Duration),
     /// Waits until the test opens this gate.
     Wait(watch::Receiver<bool>),
+    /// Tells the test that everything before was done.
+    Tell(watch::Sender<bool>),
     /// Writes these bytes one by one with a pause after each.
     Drip(Vec<u8>, Duration),
     /// Does nothing until the peer closes the connection.

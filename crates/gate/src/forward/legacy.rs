@@ -8,20 +8,20 @@ use super::{Forward, Sent, post_headers, refuse_send};
 use crate::body::GateBody;
 use crate::call::Post;
 use crate::expect::Expected;
+use crate::farewell::Unclaimed;
 use crate::generation::Generation;
 use crate::recovery;
 use crate::reply;
 use crate::route::{bounds, modern_only};
-use crate::session::{self, Held, Sessions};
+use crate::session::{self, Held, Room, Sessions};
 use crate::settings::SessionLoss;
 use crate::upstream::{Cause, Deadlines, Endpoint, Outgoing, SendError};
 use bytes::Bytes;
 use http::header::ACCEPT;
 use http::{HeaderMap, HeaderValue, Method as HttpMethod, Response, StatusCode};
 use std::sync::Arc;
-use tollgate_core::ids::UpstreamSessionId;
 use tollgate_core::refusal::{Reason, Refusal};
-use tollgate_core::sessions::{Home, Session};
+use tollgate_core::sessions::Session;
 use tollgate_mcp::era::legacy::{self, Version};
 use tollgate_mcp::headers::{LAST_EVENT_ID, MCP_PROTOCOL_VERSION, MCP_SESSION_ID};
 use tollgate_mcp::json;
@@ -29,7 +29,11 @@ use tollgate_mcp::reply::glance;
 
 impl Forward<'_> {
     /// Opens a session on some endpoint and hands out its sealed id.
-    pub(super) async fn initialize(&self, post: &Post) -> Result<Response<GateBody>, Refusal> {
+    pub(super) async fn initialize(
+        &self,
+        post: &Post,
+        _until_opened: Room,
+    ) -> Result<Response<GateBody>, Refusal> {
         let body = with_legacy_version(post);
         let (endpoint, sent) = self.try_any(post_headers, &body, post).await?;
         let expected = Expected::answers_to(post, self.call.route.knowledge.clone());
@@ -37,18 +41,29 @@ impl Forward<'_> {
         if !status.is_success() {
             return self.refused_initialize(Sent { ward, status, headers }, expected).await;
         }
-        let id = upstream_session(&headers);
+        let made = self.unclaimed(&endpoint)(&headers);
         if !is_events(&headers) {
             let whole = self.whole(&mut ward).await?;
             let mut expected = expected;
             let whole = expected.judge_whole(whole)?;
-            let opened = self.open(post, &endpoint, id, &whole)?;
+            let opened = self.open(post, made, &whole)?;
             return Ok(with_session(reply::json(StatusCode::OK, whole), opened));
         }
         let mut stream = self.stream(ward, expected, (None, Generation(0)))?;
         let answer = stream.until_answer().await?;
-        let opened = self.open(post, &endpoint, id, &answer)?;
+        let opened = self.open(post, made, &answer)?;
         Ok(with_session(events(stream), opened))
+    }
+
+    /// Finds the session in the head of an answer to `initialize`.
+    pub(crate) fn unclaimed(
+        &self,
+        endpoint: &Endpoint,
+    ) -> impl FnOnce(&HeaderMap) -> Option<Unclaimed> + Send + 'static {
+        let (farewells, upstream) = (&self.gate.farewells, &self.call.route.upstream);
+        let (farewells, upstream) = (farewells.clone(), upstream.clone());
+        let endpoint = endpoint.id().clone();
+        move |headers| farewells.unclaimed(upstream, endpoint, headers)
     }
 
     async fn refused_initialize(
@@ -68,37 +83,31 @@ impl Forward<'_> {
     fn open(
         &self,
         post: &Post,
-        endpoint: &Arc<Endpoint>,
-        id: Option<UpstreamSessionId>,
+        made: Option<Unclaimed>,
         answer: &[u8],
     ) -> Result<Option<HeaderValue>, Refusal> {
         let result = glance(answer).ok().and_then(|glance| glance.result);
         let Some(result) = result else { return Ok(None) };
         let negotiated = result.protocol_version.map(|version| version.decode(answer));
         let version = negotiated.as_deref().and_then(Version::parse);
-        let Some(id) = id else { return Ok(None) };
+        let Some(made) = made else { return Ok(None) };
         self.call.route.knowledge.note_session();
-        let home = Home { endpoint: endpoint.id().clone(), upstream_session: id, generation: 0 };
-        let opened = match version {
-            None => Err(Refusal::new(
+        let Some(version) = version else {
+            return Err(Refusal::new(
                 Reason::UpstreamInvalid,
                 "the server answered `initialize` with a protocol version that has none",
-            )),
-            Some(version) => {
-                let memory = match self.call.route.upstream.settings().sessions {
-                    SessionLoss::Strict => None,
-                    SessionLoss::Recoverable => self.gate.memories.begin(&post.body),
-                };
-                let caps = self.snapshot.settings.sessions.caps;
-                let owner = (self.call.caller, caps);
-                let bounds = bounds(self.snapshot, self.call, self.principal);
-                self.gate.sessions.open(bounds, owner, version, (home.clone(), memory))
-            }
+            ));
         };
-        if opened.is_err() {
-            self.gate.farewells.send(&self.call.route.upstream, home);
-        }
-        opened.map(Some)
+        let memory = match self.call.route.upstream.settings().sessions {
+            SessionLoss::Strict => None,
+            SessionLoss::Recoverable => self.gate.memories.begin(&with_legacy_version(post)),
+        };
+        let owner = (self.call.caller, self.snapshot.settings.sessions.caps);
+        let bounds = bounds(self.snapshot, self.call, self.principal);
+        let opened =
+            self.gate.sessions.open(bounds, owner, version, (made.home().clone(), memory))?;
+        made.claim();
+        Ok(Some(opened))
     }
 
     /// Forwards a POST to the home of its session.
@@ -111,6 +120,8 @@ impl Forward<'_> {
         if post.expects_answer() {
             self.gate.sessions.keep_order(&session).await;
         }
+        // A call in progress is a use, however long it takes; so is the stream of its answer.
+        let in_use = self.gate.sessions.stream(session.clone());
         for is_first_try in [true, false] {
             let sent = self.post_home(post, &session, held.version).await;
             let sent = match sent {
@@ -127,8 +138,7 @@ impl Forward<'_> {
             }
             let generation = Generation(session.home.generation);
             let expected = Expected::answers_to(post, self.call.route.knowledge.clone());
-            let open = is_events(&sent.headers).then(|| self.gate.sessions.stream(session));
-            return self.answer(sent, expected, post, (open, generation)).await;
+            return self.answer(sent, expected, post, (Some(in_use), generation)).await;
         }
         Err(session::unknown())
     }
@@ -234,7 +244,7 @@ impl Forward<'_> {
             return Err(Refusal::new(Reason::UpstreamInvalid, text));
         }
         let generation = Generation(session.home.generation);
-        let open = self.gate.sessions.stream(session);
+        let open = self.gate.sessions.lasting_stream(session);
         Ok(events(self.stream(ward, expected, (Some(open), generation))?))
     }
 
@@ -263,10 +273,6 @@ fn means_lost(error: &SendError, session: &Session) -> bool {
 /// The endpoint is configured no more, or its name no longer resolves to it.
 fn gone() -> SendError {
     SendError::NotSent(Cause::Unreachable("the endpoint is gone".into()))
-}
-
-fn upstream_session(headers: &HeaderMap) -> Option<UpstreamSessionId> {
-    headers.get(MCP_SESSION_ID)?.to_str().ok().and_then(UpstreamSessionId::parse)
 }
 
 fn with_session(mut response: Response<GateBody>, id: Option<HeaderValue>) -> Response<GateBody> {

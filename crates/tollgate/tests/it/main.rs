@@ -8,6 +8,8 @@ mod bodies;
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
+mod endpoints;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod floods;
@@ -16,11 +18,25 @@ mod framing;
 #[cfg(test)]
 mod http2;
 #[cfg(test)]
+mod life;
+#[cfg(test)]
+mod lifetimes;
+#[cfg(test)]
 mod mirror;
+#[cfg(test)]
+mod misrouting;
+#[cfg(test)]
+mod recovery;
+#[cfg(test)]
+mod reload;
+#[cfg(test)]
+mod secure;
 #[cfg(test)]
 mod sessions;
 #[cfg(test)]
 mod shapes;
+#[cfg(test)]
+mod streams;
 
 /// The gate under test.
 #[cfg(test)]
