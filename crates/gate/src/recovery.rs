@@ -10,9 +10,9 @@ use crate::call::Post;
 use crate::forward::{Forward, Sent, down, legacy::write_session, post_headers, refuse_send};
 use crate::gate::Gate;
 use crate::session;
-use crate::upstream::{Deadlines, Endpoint, Outgoing};
+use crate::upstream::{Deadlines, Endpoint, Fields, Outgoing, ReplyHeaders};
 use bytes::Bytes;
-use http::{HeaderMap, Method as HttpMethod};
+use http::Method as HttpMethod;
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -21,7 +21,6 @@ use tollgate_core::ids::UpstreamSessionId;
 use tollgate_core::refusal::Refusal;
 use tollgate_core::sessions::{Home, Memory, Session};
 use tollgate_mcp::era::legacy::Version;
-use tollgate_mcp::headers::MCP_SESSION_ID;
 use tollgate_mcp::json::Text;
 use tollgate_mcp::methods::Method;
 use tollgate_mcp::reply::glance_any;
@@ -127,8 +126,11 @@ async fn reopen(
         let endpoint = forward.call.route.upstream.pick().ok_or_else(down)?;
         let told = tell(forward, &endpoint, post_headers(), body.clone()).await;
         let Ok((sent, answer)) = told else { continue };
-        let id = sent.get(MCP_SESSION_ID).and_then(|id| id.to_str().ok());
-        let id = id.and_then(UpstreamSessionId::parse).ok_or_else(session::unknown)?;
+        let id = sent
+            .session
+            .as_deref()
+            .and_then(UpstreamSessionId::parse)
+            .ok_or_else(session::unknown)?;
         return if negotiated(&answer) == Some(version) {
             Ok((endpoint, id))
         } else {
@@ -175,9 +177,9 @@ async fn retell(
 async fn tell(
     forward: &Forward<'_>,
     endpoint: &Arc<Endpoint>,
-    headers: HeaderMap,
+    headers: Fields,
     body: Bytes,
-) -> Result<(HeaderMap, Bytes), Refusal> {
+) -> Result<(ReplyHeaders, Bytes), Refusal> {
     let timeouts = forward.call.route.upstream.settings().timeouts;
     let total = Some(timeouts.first_byte);
     let deadlines = Deadlines { first_byte: timeouts.first_byte, pause: total, total };

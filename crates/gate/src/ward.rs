@@ -6,9 +6,9 @@
 //!
 //! SPEC: 2025-11-25 basic/transports, Sending Messages; 2026-07-28 basic/patterns/cancellation.
 
-use crate::upstream::{Exchange, Reply, ReplyBody, SendError};
+use crate::upstream::{Exchange, Reply, ReplyBody, ReplyHeaders, SendError};
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use http_body::Body;
 use std::future::Future;
 use std::pin::Pin;
@@ -74,7 +74,7 @@ impl Ward {
     ///
     /// # Errors
     /// [`SendError`] as the upstream room reports it.
-    pub async fn head(&mut self) -> Result<(StatusCode, HeaderMap), SendError> {
+    pub async fn head(&mut self) -> Result<(StatusCode, ReplyHeaders), SendError> {
         std::future::poll_fn(|context| {
             let State::Asking(exchange) = &mut self.state else {
                 // INVARIANT: the only caller asks once, right after the ward was made.

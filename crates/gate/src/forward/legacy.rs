@@ -3,7 +3,7 @@
 //! SPEC: 2025-11-25 basic/lifecycle and basic/transports. What happens when the session's endpoint
 //! is gone is in `recovery.rs`.
 
-use super::answer::{discard, events, is_events};
+use super::answer::{discard, events};
 use super::{Forward, Sent, post_headers, refuse_send};
 use crate::body::GateBody;
 use crate::call::Post;
@@ -14,10 +14,10 @@ use crate::reply;
 use crate::route::{bounds, modern_only};
 use crate::session::{self, Held};
 use crate::settings::SessionLoss;
-use crate::upstream::{Cause, Deadlines, Endpoint, Outgoing, SendError};
+use crate::upstream::{Cause, Deadlines, Endpoint, Fields, Media, Outgoing, SendError};
 use bytes::Bytes;
 use http::header::ACCEPT;
-use http::{HeaderMap, HeaderValue, Method as HttpMethod, Response, StatusCode};
+use http::{HeaderValue, Method as HttpMethod, Response, StatusCode};
 use std::sync::Arc;
 use tollgate_core::ids::UpstreamSessionId;
 use tollgate_core::refusal::{Reason, Refusal};
@@ -37,8 +37,8 @@ impl Forward<'_> {
         if !status.is_success() {
             return self.refused_initialize(Sent { ward, status, headers }, expected).await;
         }
-        let id = upstream_session(&headers);
-        if !is_events(&headers) {
+        let id = headers.session.as_deref().and_then(UpstreamSessionId::parse);
+        if headers.media != Media::Events {
             let whole = self.whole(&mut ward).await?;
             let mut expected = expected;
             let whole = expected.judge_whole(whole)?;
@@ -124,7 +124,8 @@ impl Forward<'_> {
             }
             let generation = Generation(session.home.generation);
             let expected = Expected::answers_to(post, self.call.route.knowledge.clone());
-            let open = is_events(&sent.headers).then(|| self.gate.sessions.stream(session));
+            let open =
+                (sent.headers.media == Media::Events).then(|| self.gate.sessions.stream(session));
             return self.answer(sent, expected, post, (open, generation)).await;
         }
         Err(session::unknown())
@@ -193,11 +194,11 @@ impl Forward<'_> {
         let Some(endpoint) = upstream.endpoint(&session.home.endpoint) else {
             return Err(gone());
         };
-        let mut headers = HeaderMap::with_capacity(8);
-        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        let mut headers = Fields::new();
+        headers.add(&ACCEPT, &HeaderValue::from_static("text/event-stream"));
         write_session(&mut headers, session, version);
         if let Some(Ok(id)) = last_event_id.map(HeaderValue::from_bytes) {
-            headers.insert(LAST_EVENT_ID, id);
+            headers.add(&LAST_EVENT_ID, &id);
         }
         let first_byte = upstream.settings().timeouts.first_byte;
         let deadlines = Deadlines { first_byte, pause: None, total: None };
@@ -224,7 +225,7 @@ impl Forward<'_> {
         if !status.is_success() {
             return self.refused(ward, status, &headers, &expected).await;
         }
-        if !is_events(&headers) {
+        if headers.media != Media::Events {
             ward.abandon();
             let text = "the server answered the stream request with something else";
             return Err(Refusal::new(Reason::UpstreamInvalid, text));
@@ -261,10 +262,6 @@ fn gone() -> SendError {
     SendError::NotSent(Cause::Unreachable("the endpoint is gone".into()))
 }
 
-fn upstream_session(headers: &HeaderMap) -> Option<UpstreamSessionId> {
-    headers.get(MCP_SESSION_ID)?.to_str().ok().and_then(UpstreamSessionId::parse)
-}
-
 fn with_session(mut response: Response<GateBody>, id: Option<HeaderValue>) -> Response<GateBody> {
     if let Some(id) = id {
         response.headers_mut().insert(MCP_SESSION_ID, id);
@@ -273,12 +270,12 @@ fn with_session(mut response: Response<GateBody>, id: Option<HeaderValue>) -> Re
 }
 
 /// Names the session and its version towards the upstream.
-pub(crate) fn write_session(headers: &mut HeaderMap, session: &Session, version: Version) {
+pub(crate) fn write_session(headers: &mut Fields, session: &Session, version: Version) {
     if let Ok(id) = HeaderValue::from_str(session.home.upstream_session.as_str()) {
-        headers.insert(MCP_SESSION_ID, id);
+        headers.add(&MCP_SESSION_ID, &id);
     }
     if version.carries_version_header() {
-        headers.insert(MCP_PROTOCOL_VERSION, HeaderValue::from_static(version.as_str()));
+        headers.add(&MCP_PROTOCOL_VERSION, &HeaderValue::from_static(version.as_str()));
     }
 }
 
