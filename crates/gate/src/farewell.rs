@@ -2,10 +2,10 @@
 //!
 //! SPEC: 2025-11-25 basic/transports, Session Management: DELETE when done; 405 is no error.
 
-use crate::upstream::{Deadlines, Outgoing, Upstream};
+use crate::upstream::{Deadlines, Fields, Outgoing, ReplyHeaders, Upstream};
 use crate::ward::Orphanage;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderValue, Method};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -37,9 +37,9 @@ impl Farewells {
         self,
         upstream: Arc<Upstream>,
         endpoint: EndpointId,
-        headers: &HeaderMap,
+        headers: &ReplyHeaders,
     ) -> Option<Unclaimed> {
-        let id = headers.get(MCP_SESSION_ID)?.to_str().ok().and_then(UpstreamSessionId::parse)?;
+        let id = headers.session.as_deref().and_then(UpstreamSessionId::parse)?;
         let home = Home { endpoint, upstream_session: id, generation: 0 };
         Some(Unclaimed { farewells: self, upstream, home, is_claimed: false })
     }
@@ -48,8 +48,8 @@ impl Farewells {
     pub async fn say(&self, upstream: &Upstream, home: &Home) {
         let Some(endpoint) = upstream.endpoint(&home.endpoint) else { return };
         let Ok(id) = HeaderValue::from_str(home.upstream_session.as_str()) else { return };
-        let mut headers = HeaderMap::new();
-        headers.insert(MCP_SESSION_ID, id);
+        let mut headers = Fields::new();
+        headers.add(&MCP_SESSION_ID, &id);
         let limit = Duration::from_secs(FAREWELL_SECS);
         let deadlines = Deadlines { first_byte: limit, pause: Some(limit), total: Some(limit) };
         let exchange = endpoint

@@ -15,11 +15,11 @@ use crate::call::{Ask, Call, Post};
 use crate::gate::Gate;
 use crate::route::{Place, Routed};
 use crate::snapshot::Snapshot;
-use crate::upstream::{Deadlines, Endpoint, Outgoing, SendError};
+use crate::upstream::{Deadlines, Endpoint, Fields, Outgoing, ReplyHeaders, SendError};
 use crate::ward::Ward;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method as HttpMethod, Response};
+use http::{HeaderValue, Method as HttpMethod, Response};
 use std::sync::Arc;
 use tollgate_core::principal::Principal;
 use tollgate_core::refusal::{Reason, Refusal};
@@ -66,7 +66,7 @@ impl Forward<'_> {
     /// Sends a request to some endpoint, trying others while it provably reached none.
     async fn try_any(
         &self,
-        headers: impl Fn() -> HeaderMap,
+        headers: impl Fn() -> Fields,
         body: &Bytes,
         post: &Post,
     ) -> Result<(Arc<Endpoint>, Sent), Refusal> {
@@ -88,7 +88,7 @@ impl Forward<'_> {
     async fn ask(
         &self,
         endpoint: &Arc<Endpoint>,
-        headers: HeaderMap,
+        headers: Fields,
         body: Bytes,
         post: &Post,
     ) -> Result<Sent, SendError> {
@@ -117,15 +117,15 @@ impl Forward<'_> {
 pub(crate) struct Sent {
     pub(crate) ward: Ward,
     pub(crate) status: http::StatusCode,
-    pub(crate) headers: HeaderMap,
+    pub(crate) headers: ReplyHeaders,
 }
 
 /// The headers every POST towards an upstream carries.
-pub(crate) fn post_headers() -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(12);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+pub(crate) fn post_headers() -> Fields {
+    let mut headers = Fields::new();
+    headers.add(&CONTENT_TYPE, &HeaderValue::from_static("application/json"));
     // SPEC: 2025-11-25 basic/transports: a client must take both.
-    headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+    headers.add(&ACCEPT, &HeaderValue::from_static("application/json, text/event-stream"));
     headers
 }
 

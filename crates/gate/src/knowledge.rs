@@ -3,9 +3,10 @@
 //! Which era it speaks, whether it mints sessions, and which tools want arguments mirrored into
 //! headers. Everything here may be forgotten at any time and is learned again.
 
+use crate::upstream::Fields;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -166,8 +167,8 @@ fn check_param(
 }
 
 /// The `Mcp-Param-*` headers of a request, carried on as they are.
-pub fn carry_params(params: &[(HeaderName, HeaderValue)], headers: &mut HeaderMap) {
+pub fn carry_params(params: &[(HeaderName, HeaderValue)], headers: &mut Fields) {
     for (name, value) in params {
-        headers.insert(name.clone(), value.clone());
+        headers.add(name, value);
     }
 }

@@ -11,9 +11,9 @@ use crate::gate::Gate;
 use crate::knowledge::Found;
 use crate::settings::UpstreamEra;
 use crate::snapshot::{Route, Snapshot};
-use crate::upstream::{Deadlines, Outgoing};
+use crate::upstream::{Deadlines, Fields, Outgoing};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderValue, Method};
 use std::time::Duration;
 use tollgate_core::bounds::MIB;
 use tollgate_core::refusal::{Reason, Refusal};
@@ -91,10 +91,10 @@ async fn ask(gate: &Gate, snapshot: &Snapshot, route: &Route) -> Result<Found, R
     Err(down())
 }
 
-fn probe_headers() -> HeaderMap {
+fn probe_headers() -> Fields {
     let mut headers = post_headers();
-    headers.insert(MCP_PROTOCOL_VERSION, HeaderValue::from_static(modern::VERSION));
-    headers.insert(MCP_METHOD, HeaderValue::from_static("server/discover"));
+    headers.add(&MCP_PROTOCOL_VERSION, &HeaderValue::from_static(modern::VERSION));
+    headers.add(&MCP_METHOD, &HeaderValue::from_static("server/discover"));
     headers
 }
 

@@ -11,9 +11,9 @@ use crate::farewell::Unclaimed;
 use crate::forward::{Forward, Sent, down, legacy::write_session, post_headers, refuse_send};
 use crate::gate::Gate;
 use crate::session;
-use crate::upstream::{Deadlines, Endpoint, Outgoing};
+use crate::upstream::{Deadlines, Endpoint, Fields, Outgoing, ReplyHeaders};
 use bytes::Bytes;
-use http::{HeaderMap, Method as HttpMethod};
+use http::Method as HttpMethod;
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -196,9 +196,9 @@ async fn retell(
 async fn tell(
     forward: &Forward<'_>,
     endpoint: &Arc<Endpoint>,
-    headers: HeaderMap,
+    headers: Fields,
     body: Bytes,
-) -> Result<(HeaderMap, Bytes), Refusal> {
+) -> Result<(ReplyHeaders, Bytes), Refusal> {
     let timeouts = forward.call.route.upstream.settings().timeouts;
     let total = Some(timeouts.first_byte);
     let deadlines = Deadlines { first_byte: timeouts.first_byte, pause: total, total };

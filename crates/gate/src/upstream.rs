@@ -4,30 +4,36 @@
 //! Knows nothing of MCP: bytes and headers go out as they come in. Repeats no request (one closed
 //! pooled connection aside), follows no redirect, trusts no certificate it was not told to trust.
 //!
-//! Read on in `endpoint.rs`, `exchange.rs`, `reply.rs` and `fault.rs` for a call; `link.rs`, `relay.rs`,
-//! `wire.rs`, `tls.rs` and `pool.rs` for its connection; `plan.rs`, `resolve.rs`, `health.rs`,
+//! Read on in `endpoint.rs`, `exchange.rs`, `request.rs`, `reply.rs` and `fault.rs` for a call;
+//! `link.rs`, `codec.rs`, `wire.rs`, `tls.rs` and `pool.rs` for its connection; `plan.rs`, `resolve.rs`, `health.rs`,
 //! `balance.rs` and `status.rs` for where it goes.
 
 mod balance;
+mod chunks;
+pub mod codec;
+mod deadline;
 mod endpoint;
 mod exchange;
 mod fault;
+mod head;
 mod health;
 mod link;
 mod plan;
 mod pool;
-mod relay;
 mod reply;
+mod request;
 mod resolve;
 mod status;
 mod tls;
 mod wire;
 
-pub use endpoint::{Endpoint, Outgoing};
+pub use endpoint::Endpoint;
 pub use exchange::{Deadlines, Exchange};
 pub use fault::{Cause, Phase, SendError};
+pub use head::{Head, Media, ReplyHeaders};
 pub use plan::UpstreamError;
 pub use reply::{Reply, ReplyBody};
+pub use request::{Fields, Outgoing};
 pub use status::{EndpointState, EndpointStatus};
 pub use tls::TlsError;
 

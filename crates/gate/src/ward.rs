@@ -6,9 +6,9 @@
 //!
 //! SPEC: 2025-11-25 basic/transports, Sending Messages; 2026-07-28 basic/patterns/cancellation.
 
-use crate::upstream::{Exchange, Reply, ReplyBody, SendError};
+use crate::upstream::{Exchange, Reply, ReplyBody, ReplyHeaders, SendError};
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use http_body::Body;
 use std::future::Future;
 use std::pin::Pin;
@@ -71,7 +71,7 @@ pub struct Ward {
 }
 
 /// What is done with the head of a reply that arrives when its client has gone.
-struct Will(Box<dyn FnOnce(&HeaderMap) + Send>);
+struct Will(Box<dyn FnOnce(&ReplyHeaders) + Send>);
 
 impl std::fmt::Debug for Will {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -81,7 +81,7 @@ impl std::fmt::Debug for Will {
 
 impl Ward {
     /// Says what to do with the head of a reply that arrives when its client has gone.
-    pub fn bequeath(&mut self, will: impl FnOnce(&HeaderMap) + Send + 'static) {
+    pub fn bequeath(&mut self, will: impl FnOnce(&ReplyHeaders) + Send + 'static) {
         self.will = Some(Will(Box::new(will)));
     }
 
@@ -89,7 +89,7 @@ impl Ward {
     ///
     /// # Errors
     /// [`SendError`] as the upstream room reports it.
-    pub async fn head(&mut self) -> Result<(StatusCode, HeaderMap), SendError> {
+    pub async fn head(&mut self) -> Result<(StatusCode, ReplyHeaders), SendError> {
         std::future::poll_fn(|context| {
             let State::Asking(exchange) = &mut self.state else {
                 // INVARIANT: the only caller asks once, right after the ward was made.

@@ -13,10 +13,11 @@ use crate::relay::{StreamBody, Terms};
 use crate::reply;
 use crate::session::OpenStream;
 use crate::streams::StreamSlot;
+use crate::upstream::{Media, ReplyHeaders};
 use crate::ward::{Gather, Ward};
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 use tollgate_core::bounds::KIB;
 use tollgate_core::refusal::{Reason, Refusal};
 use tollgate_mcp::era::{Era, modern};
@@ -24,14 +25,6 @@ use tollgate_mcp::era::{Era, modern};
 /// Most that is read of a reply that is no answer.
 const DISCARDED_BYTES_MAX: usize = 64 * KIB;
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-
-/// What a reply is, by status and media type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shape {
-    Json,
-    Events,
-    Other,
-}
 
 impl Forward<'_> {
     /// Turns a reply to a POST into the client's response.
@@ -50,8 +43,8 @@ impl Forward<'_> {
             discard(&mut ward).await;
             return Ok(reply::empty(StatusCode::ACCEPTED));
         }
-        match shape(&headers) {
-            Shape::Json => {
+        match headers.media {
+            Media::Json => {
                 let whole = self.whole(&mut ward).await?;
                 let whole = expected.judge_whole(whole)?;
                 let status = match (expected.era(), expected.error()) {
@@ -60,8 +53,8 @@ impl Forward<'_> {
                 };
                 Ok(reply::json(status, whole))
             }
-            Shape::Events => Ok(events(self.stream(ward, expected, (session, generation))?)),
-            Shape::Other => {
+            Media::Events => Ok(events(self.stream(ward, expected, (session, generation))?)),
+            Media::Other => {
                 ward.abandon();
                 Err(Refusal::new(
                     Reason::UpstreamInvalid,
@@ -112,10 +105,10 @@ impl Forward<'_> {
         &self,
         mut ward: Ward,
         status: StatusCode,
-        headers: &HeaderMap,
+        headers: &ReplyHeaders,
         expected: &Expected,
     ) -> Result<Response<GateBody>, Refusal> {
-        let is_json = shape(headers) == Shape::Json;
+        let is_json = headers.media == Media::Json;
         let body = ward.gather(DISCARDED_BYTES_MAX).await.unwrap_or_default();
         if matches!(status.as_u16(), 401 | 403 | 407) {
             let text = "the server refused the gate's own credential: the operator must renew it";
@@ -130,8 +123,7 @@ impl Forward<'_> {
             return Ok(reply::json(status, message));
         }
         if matches!(status.as_u16(), 429 | 503) {
-            let wait = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-            let wait = wait.and_then(|text| text.parse().ok()).unwrap_or(5);
+            let wait = headers.retry_after_secs.unwrap_or(5);
             let text = "the server is overloaded: retry later";
             return Err(Refusal::new(Reason::UpstreamDown, text).retry_after(wait));
         }
@@ -160,27 +152,6 @@ pub(super) fn events(stream: StreamBody) -> Response<GateBody> {
 pub(super) async fn discard(ward: &mut Ward) {
     // Too much of it, or a broken end, only means that the connection is not used again.
     drop(ward.gather(DISCARDED_BYTES_MAX).await);
-}
-
-fn shape(headers: &HeaderMap) -> Shape {
-    let media = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-    let is = |kind: &[u8]| {
-        media.len() >= kind.len()
-            && media[..kind.len()].eq_ignore_ascii_case(kind)
-            && media.get(kind.len()).is_none_or(|next| matches!(next, b';' | b' ' | b'\t'))
-    };
-    if is(b"application/json") {
-        Shape::Json
-    } else if is(b"text/event-stream") {
-        Shape::Events
-    } else {
-        Shape::Other
-    }
-}
-
-/// Whether a reply is an event stream.
-pub(super) fn is_events(headers: &HeaderMap) -> bool {
-    shape(headers) == Shape::Events
 }
 
 /// Modern errors have their own statuses, whatever the upstream sent them with.

@@ -3,7 +3,7 @@
 //! SPEC: 2025-11-25 basic/lifecycle and basic/transports. What happens when the session's endpoint
 //! is gone is in `recovery.rs`.
 
-use super::answer::{discard, events, is_events};
+use super::answer::{discard, events};
 use super::{Forward, Sent, post_headers, refuse_send};
 use crate::body::GateBody;
 use crate::call::Post;
@@ -15,10 +15,12 @@ use crate::reply;
 use crate::route::{bounds, modern_only};
 use crate::session::{self, Held, Room, Sessions};
 use crate::settings::SessionLoss;
-use crate::upstream::{Cause, Deadlines, Endpoint, Outgoing, SendError};
+use crate::upstream::{
+    Cause, Deadlines, Endpoint, Fields, Media, Outgoing, ReplyHeaders, SendError,
+};
 use bytes::Bytes;
 use http::header::ACCEPT;
-use http::{HeaderMap, HeaderValue, Method as HttpMethod, Response, StatusCode};
+use http::{HeaderValue, Method as HttpMethod, Response, StatusCode};
 use std::sync::Arc;
 use tollgate_core::refusal::{Reason, Refusal};
 use tollgate_core::sessions::Session;
@@ -42,7 +44,7 @@ impl Forward<'_> {
             return self.refused_initialize(Sent { ward, status, headers }, expected).await;
         }
         let made = self.unclaimed(&endpoint)(&headers);
-        if !is_events(&headers) {
+        if headers.media != Media::Events {
             let whole = self.whole(&mut ward).await?;
             let mut expected = expected;
             let whole = expected.judge_whole(whole)?;
@@ -59,7 +61,7 @@ impl Forward<'_> {
     pub(crate) fn unclaimed(
         &self,
         endpoint: &Endpoint,
-    ) -> impl FnOnce(&HeaderMap) -> Option<Unclaimed> + Send + 'static {
+    ) -> impl FnOnce(&ReplyHeaders) -> Option<Unclaimed> + Send + 'static {
         let (farewells, upstream) = (&self.gate.farewells, &self.call.route.upstream);
         let (farewells, upstream) = (farewells.clone(), upstream.clone());
         let endpoint = endpoint.id().clone();
@@ -207,11 +209,11 @@ impl Forward<'_> {
         let Some(endpoint) = upstream.endpoint(&session.home.endpoint) else {
             return Err(gone());
         };
-        let mut headers = HeaderMap::with_capacity(8);
-        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        let mut headers = Fields::new();
+        headers.add(&ACCEPT, &HeaderValue::from_static("text/event-stream"));
         write_session(&mut headers, session, version);
         if let Some(Ok(id)) = last_event_id.map(HeaderValue::from_bytes) {
-            headers.insert(LAST_EVENT_ID, id);
+            headers.add(&LAST_EVENT_ID, &id);
         }
         let first_byte = upstream.settings().timeouts.first_byte;
         let deadlines = Deadlines { first_byte, pause: None, total: None };
@@ -238,7 +240,7 @@ impl Forward<'_> {
         if !status.is_success() {
             return self.refused(ward, status, &headers, &expected).await;
         }
-        if !is_events(&headers) {
+        if headers.media != Media::Events {
             ward.abandon();
             let text = "the server answered the stream request with something else";
             return Err(Refusal::new(Reason::UpstreamInvalid, text));
@@ -283,12 +285,12 @@ fn with_session(mut response: Response<GateBody>, id: Option<HeaderValue>) -> Re
 }
 
 /// Names the session and its version towards the upstream.
-pub(crate) fn write_session(headers: &mut HeaderMap, session: &Session, version: Version) {
+pub(crate) fn write_session(headers: &mut Fields, session: &Session, version: Version) {
     if let Ok(id) = HeaderValue::from_str(session.home.upstream_session.as_str()) {
-        headers.insert(MCP_SESSION_ID, id);
+        headers.add(&MCP_SESSION_ID, &id);
     }
     if version.carries_version_header() {
-        headers.insert(MCP_PROTOCOL_VERSION, HeaderValue::from_static(version.as_str()));
+        headers.add(&MCP_PROTOCOL_VERSION, &HeaderValue::from_static(version.as_str()));
     }
 }
 

@@ -7,7 +7,8 @@ use crate::expect::Expected;
 use crate::generation::Generation;
 use crate::knowledge::carry_params;
 use crate::reply;
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use crate::upstream::Fields;
+use http::{HeaderValue, Response, StatusCode};
 use tollgate_core::refusal::Refusal;
 use tollgate_mcp::era::{Era, legacy, modern};
 use tollgate_mcp::headers::MCP_PROTOCOL_VERSION;
@@ -27,17 +28,19 @@ impl Forward<'_> {
     }
 }
 
-fn headers(post: &Post) -> HeaderMap {
+fn headers(post: &Post) -> Fields {
     let mut headers = post_headers();
     match (post.era, post.one()) {
         (Era::Modern, Some(message)) => {
-            modern::write_mirrors(&post.body, message, post.method, &mut headers);
+            modern::write_mirrors(&post.body, message, post.method, |name, value| {
+                headers.add(name, value);
+            });
             carry_params(&post.params, &mut headers);
         }
         (Era::Legacy, _) | (Era::Modern, None) => {
             let version = post.version.filter(|version| version.carries_version_header());
             if let Some(version) = version.map(legacy::Version::as_str) {
-                headers.insert(MCP_PROTOCOL_VERSION, HeaderValue::from_static(version));
+                headers.add(&MCP_PROTOCOL_VERSION, &HeaderValue::from_static(version));
             }
         }
     }

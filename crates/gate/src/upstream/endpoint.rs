@@ -1,6 +1,6 @@
 //! One running instance of an upstream: one address, its pool, its standing and its counters.
 //!
-//! Adds to a request what only the gate may say (host, credentials, path) and starts the exchange.
+//! Knows what only the gate may say in a request (host, credentials, path) and starts the exchange.
 //! Judges neither the request nor the reply.
 //!
 //! Next: `exchange.rs`; `health.rs` for the standing.
@@ -10,13 +10,10 @@ use crate::upstream::fault::{Cause, Phase, SendError};
 use crate::upstream::health::{Rules, Standing};
 use crate::upstream::link::Link;
 use crate::upstream::pool::Pool;
-use crate::upstream::relay::Relay;
+use crate::upstream::request::{Lead, Outgoing};
 use crate::upstream::tls::Dial;
 use crate::upstream::wire::Wire;
-use bytes::Bytes;
-use http::header::{self, HeaderName, HeaderValue};
-use http::{HeaderMap, Method, Request, StatusCode, Uri};
-use http_body_util::Full;
+use http::StatusCode;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -26,18 +23,6 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tollgate_core::ids::{EndpointId, UpstreamName};
-
-/// A request as the path hands it over: judged, and without anything the gate itself adds.
-#[derive(Debug)]
-pub struct Outgoing {
-    /// The method.
-    pub method: Method,
-    /// The headers. `host`, `content-length`, `transfer-encoding` and `accept-encoding` are set by
-    /// the endpoint, as are the upstream's configured headers.
-    pub headers: HeaderMap,
-    /// The body, complete.
-    pub body: Bytes,
-}
 
 /// See the file's head.
 #[derive(Debug)]
@@ -53,12 +38,8 @@ pub struct Endpoint {
 pub(crate) struct Wiring {
     /// Of which upstream.
     pub(crate) upstream: UpstreamName,
-    /// Path and query of the URL.
-    pub(crate) target: Uri,
-    /// `Host` of every request.
-    pub(crate) host: HeaderValue,
-    /// Configured headers.
-    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    /// What every request begins with.
+    pub(crate) lead: Lead,
     /// How to shake hands, for `https`.
     pub(crate) tls: Option<Dial>,
     /// Time for connecting.
@@ -151,33 +132,7 @@ impl Endpoint {
     /// Sends a request to it, whatever its standing: sessions that live on it have no other place.
     pub fn send(self: &Arc<Self>, request: Outgoing, deadlines: Deadlines) -> Exchange {
         let now = Instant::now();
-        let mut headers = request.headers;
-        for absent in [header::CONTENT_LENGTH, header::TRANSFER_ENCODING] {
-            // hyper frames the body by its real length.
-            headers.remove(absent);
-        }
-        let wired = self.request(request.method, self.wiring.target.clone(), headers, request.body);
-        Exchange::begin(self.account(now), wired, deadlines, self.core.pool.take(now), now)
-    }
-
-    /// Completes a request with what only the gate says.
-    pub(crate) fn request(
-        &self,
-        method: Method,
-        target: Uri,
-        mut headers: HeaderMap,
-        body: Bytes,
-    ) -> Request<Full<Bytes>> {
-        headers.insert(header::HOST, self.wiring.host.clone());
-        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        for (name, value) in &self.wiring.headers {
-            headers.insert(name, value.clone());
-        }
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = method;
-        *request.uri_mut() = target;
-        *request.headers_mut() = headers;
-        request
+        Exchange::begin(self.account(now), request, deadlines, self.core.pool.take(now), now)
     }
 
     /// Opens a connection within the upstream's time for it, and within `left` if that is less.
@@ -199,10 +154,8 @@ impl Endpoint {
 
     /// Opens a connection and tells nobody how that went.
     pub(crate) async fn open(&self, limit: Duration) -> Result<Box<Link>, Cause> {
-        let relay = Arc::new(Relay::default());
-        let tls = self.wiring.tls.as_ref();
-        let wire = Wire::open(self.address, tls, limit, Arc::clone(&relay)).await?;
-        Link::new(wire, relay).await
+        let wire = Wire::open(self.address, self.wiring.tls.as_ref(), limit).await?;
+        Ok(Link::new(wire))
     }
 
     fn note_unreachable(&self, cause: &Cause) {

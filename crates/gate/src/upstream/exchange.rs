@@ -7,13 +7,13 @@
 //! Next: `reply.rs` for what comes back, `fault.rs` for what every failure means, `link.rs` for the
 //! connection, `endpoint.rs` for where exchanges begin.
 
+use crate::upstream::deadline::Due;
 use crate::upstream::endpoint::InFlight;
 use crate::upstream::fault::{Cause, Phase, SendError};
-use crate::upstream::link::{Answer, Due, Link};
-use crate::upstream::reply::{self, Reply, ReplyBody};
-use bytes::Bytes;
-use http::Request;
-use http_body_util::Full;
+use crate::upstream::head::Head;
+use crate::upstream::link::Link;
+use crate::upstream::reply::{Reply, ReplyBody};
+use crate::upstream::request::Outgoing;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -36,6 +36,7 @@ pub struct Deadlines {
 #[must_use = "nothing is sent until it is polled"]
 pub struct Exchange {
     stage: Stage,
+    request: Outgoing,
     head_within: Duration,
     pause: Option<Duration>,
     total_at: Option<Instant>,
@@ -45,7 +46,7 @@ type Connecting = Pin<Box<dyn Future<Output = Result<Box<Link>, Cause>> + Send>>
 
 enum Stage {
     /// Waiting for a fresh connection.
-    Connect(Connecting, Box<Request<Full<Bytes>>>, InFlight),
+    Connect(Connecting, InFlight),
     /// Waiting for the head of the reply.
     Head(Box<Link>, Due, InFlight),
     /// Resolved.
@@ -66,69 +67,61 @@ impl Exchange {
     /// Begins on a pooled connection if there is one that seems open.
     pub(crate) fn begin(
         account: InFlight,
-        request: Request<Full<Bytes>>,
+        request: Outgoing,
         deadlines: Deadlines,
         pooled: Option<Box<Link>>,
         now: Instant,
     ) -> Self {
         let mut exchange = Self {
             stage: Stage::Over,
+            request,
             head_within: deadlines.first_byte,
             pause: deadlines.pause,
             total_at: deadlines.total.and_then(|total| now.checked_add(total)),
         };
         exchange.stage = match pooled {
-            Some(mut link) => {
-                link.send(request);
-                Stage::Head(link, exchange.due(now), account)
-            }
-            None => exchange.connect(Box::new(request), account),
+            Some(link) => Stage::Head(link, exchange.due(now), account),
+            None => exchange.connect(account),
         };
         exchange
     }
 
-    fn connect(&self, request: Box<Request<Full<Bytes>>>, account: InFlight) -> Stage {
+    fn connect(&self, account: InFlight) -> Stage {
         let left = self.total_at.map(|at| at.saturating_duration_since(Instant::now()));
-        Stage::Connect(account.endpoint().connect(left), request, account)
+        Stage::Connect(account.endpoint().connect(left), account)
     }
 
     fn due(&self, now: Instant) -> Due {
         Due::head(now + self.head_within, self.pause, self.total_at)
     }
 
-    /// Connecting has ended: sends the request, or says that it was not sent.
+    /// Connecting has ended: goes on to the request, or says that it was not sent.
     fn connected(&mut self, opened: Result<Box<Link>, Cause>) -> Result<(), SendError> {
-        let Stage::Connect(_, request, account) = self.take_stage() else { return Ok(()) };
+        let Stage::Connect(_, account) = self.take_stage() else { return Ok(()) };
         // The endpoint was told of a failure while connecting.
-        let mut link = opened.map_err(SendError::NotSent)?;
-        link.send(*request);
+        let link = opened.map_err(SendError::NotSent)?;
         self.stage = Stage::Head(link, self.due(Instant::now()), account);
         Ok(())
     }
 
     /// The connection has answered: a reply, a failure, or `None` for one more attempt.
-    fn answered(&mut self, answer: Result<Answer, Phase>) -> Option<Result<Reply, SendError>> {
+    fn answered(
+        &mut self,
+        answer: Result<Result<Head, Cause>, Phase>,
+    ) -> Option<Result<Reply, SendError>> {
         let Stage::Head(link, due, account) = self.take_stage() else { return None };
         let error = match answer {
-            Ok(Ok(response)) => match reply::usable(response) {
-                Ok((parts, incoming)) => {
-                    account.replied(parts.status);
-                    let body = ReplyBody::new(incoming, link, due, account);
-                    return Some(Ok(Reply { status: parts.status, headers: parts.headers, body }));
-                }
-                Err(cause) => SendError::Invalid(cause),
-            },
-            Ok(Err(mut failure)) => {
-                let untouched = failure.take_message().filter(|_| !link.has_written());
-                if let Some(request) = untouched
-                    && link.is_reused()
-                {
-                    drop(link);
-                    self.stage = self.connect(Box::new(request), account);
-                    return None;
-                }
-                SendError::before_head(Cause::of(&failure.into_error()), link.has_written())
+            Ok(Ok(Head { status, headers, .. })) => {
+                account.replied(status);
+                let body = ReplyBody::new(link, due, account);
+                return Some(Ok(Reply { status, headers, body }));
             }
+            Ok(Err(_)) if link.is_reused() && !link.has_written() => {
+                drop(link);
+                self.stage = self.connect(account);
+                return None;
+            }
+            Ok(Err(cause)) => SendError::before_head(cause, link.has_written()),
             Err(phase) => SendError::Timeout(phase),
         };
         account.failed(&error);
@@ -153,8 +146,9 @@ impl Future for Exchange {
                         return Poll::Ready(Err(error));
                     }
                 }
-                Stage::Head(link, due, _) => {
-                    let answer = ready!(link.poll_answer(cx, due));
+                Stage::Head(link, due, account) => {
+                    let request = (&account.endpoint().wiring().lead, &this.request);
+                    let answer = ready!(link.poll_head(cx, due, request));
                     if let Some(outcome) = this.answered(answer) {
                         return Poll::Ready(outcome);
                     }

@@ -6,7 +6,6 @@
 //! Next: `exchange.rs` and `reply.rs`, where these arise.
 
 use crate::upstream::tls;
-use std::error::Error as _;
 use std::io;
 
 /// Which deadline passed.
@@ -83,24 +82,8 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// Reads hyper's error.
-    pub(crate) fn of(error: &hyper::Error) -> Self {
-        if let Some(io) = error.source().and_then(|e| e.downcast_ref::<io::Error>()) {
-            return Self::of_io(io);
-        }
-        if error.is_parse_too_large() {
-            return Self::HeadTooLarge;
-        }
-        if error.is_parse() {
-            return Self::NotHttp(error.to_string());
-        }
-        if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
-            return Self::Closed;
-        }
-        Self::Io(error.to_string())
-    }
-
-    fn of_io(error: &io::Error) -> Self {
+    /// Reads an error of the connection.
+    pub(crate) fn of(error: &io::Error) -> Self {
         use io::ErrorKind as Kind;
         if let Some(why) = tls::late_refusal(error) {
             return Self::Tls(why);
@@ -108,17 +91,9 @@ impl Cause {
         match error.kind() {
             Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe => Self::Closed,
             Kind::UnexpectedEof => Self::Closed,
-            // hyper reports a broken chunked coding so; TLS faults have an inner error.
-            Kind::InvalidInput | Kind::InvalidData if error.get_ref().is_none_or(is_text) => {
-                Self::NotHttp(error.to_string())
-            }
             _ => Self::Io(error.to_string()),
         }
     }
-}
-
-fn is_text(inner: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
-    !inner.is::<rustls::Error>()
 }
 
 impl SendError {
@@ -128,7 +103,9 @@ impl SendError {
             // Only a refusal of the handshake itself becomes this cause here.
             Cause::Tls(_) => Self::NotSent(cause),
             _ if !written => Self::NotSent(cause),
-            Cause::NotHttp(_) | Cause::HeadTooLarge => Self::Invalid(cause),
+            Cause::NotHttp(_) | Cause::HeadTooLarge | Cause::Encoded(_) | Cause::Switched => {
+                Self::Invalid(cause)
+            }
             _ => Self::Lost(cause),
         }
     }

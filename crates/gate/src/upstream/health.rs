@@ -9,11 +9,12 @@
 use crate::settings::{EjectionSettings, HealthSettings, Probe};
 use crate::upstream::Upstream;
 use crate::upstream::balance::random;
+use crate::upstream::deadline::Due;
 use crate::upstream::endpoint::{Endpoint, Trouble};
-use crate::upstream::link::Due;
+use crate::upstream::request::{Fields, Outgoing};
 use bytes::Bytes;
 use futures_util::future::join_all;
-use http::{HeaderMap, HeaderValue, Method, Uri, header};
+use http::{HeaderValue, Method, Uri, header};
 use parking_lot::Mutex;
 use std::fmt::Display;
 use std::future::poll_fn;
@@ -278,15 +279,16 @@ async fn probe(endpoint: &Endpoint, health: &HealthSettings) -> Result<(), Strin
         let mut link = endpoint.open(health.timeout).await.map_err(|cause| cause.to_string())?;
         let Probe::Http(path) = &health.probe else { return Ok(()) };
         let target: Uri = path.parse().map_err(|_| format!("`{path}` is not a path"))?;
-        let mut headers = HeaderMap::new();
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-        link.send(endpoint.request(Method::GET, target, headers, Bytes::new()));
+        let mut headers = Fields::new();
+        headers.add(&header::CONNECTION, &HeaderValue::from_static("close"));
+        let request = Outgoing { method: Method::GET, headers, body: Bytes::new() };
+        let lead = endpoint.wiring().lead.to(&target);
         let mut due = Due::head(Instant::now() + health.timeout, None, None);
-        match poll_fn(|cx| link.poll_answer(cx, &mut due)).await {
+        match poll_fn(|cx| link.poll_head(cx, &mut due, (&lead, &request))).await {
             Err(phase) => Err(phase.to_string()),
-            Ok(Err(error)) => Err(error.into_error().to_string()),
-            Ok(Ok(reply)) if reply.status().is_success() => Ok(()),
-            Ok(Ok(reply)) => Err(format!("it answers {} at `{path}`", reply.status().as_u16())),
+            Ok(Err(cause)) => Err(cause.to_string()),
+            Ok(Ok(reply)) if reply.status.is_success() => Ok(()),
+            Ok(Ok(reply)) => Err(format!("it answers {} at `{path}`", reply.status.as_u16())),
         }
     };
     tokio::time::timeout(health.timeout, asking)

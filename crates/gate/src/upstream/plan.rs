@@ -8,6 +8,7 @@
 use crate::settings::{Probe, UpstreamSettings};
 use crate::upstream::endpoint::{Trouble, Wiring};
 use crate::upstream::health::Rules;
+use crate::upstream::request::Lead;
 use crate::upstream::resolve::Seed;
 use crate::upstream::tls::{Dial, Material, TlsError};
 use http::{HeaderName, HeaderValue, Uri};
@@ -89,9 +90,7 @@ impl Plan<'_> {
             };
             let wiring = Wiring {
                 upstream: self.settings.name.clone(),
-                target: self.target(url)?,
-                host: self.host(url)?,
-                headers: headers.clone(),
+                lead: Lead::new(&self.target(url)?, &self.host(url)?, &headers),
                 tls: dial,
                 connect: self.settings.timeouts.connect,
                 rules: self.rules.clone(),

@@ -4,15 +4,16 @@
 //! HTTP says it is complete; then its connection goes back to the pool. Holds at most one piece of
 //! the body, so a slow reader slows the upstream down.
 //!
-//! Next: `link.rs`.
+//! Next: `link.rs`; `head.rs` for the head.
 
+use crate::upstream::deadline::Due;
 use crate::upstream::endpoint::InFlight;
-use crate::upstream::fault::{Cause, SendError};
-use crate::upstream::link::{Due, Link};
+use crate::upstream::fault::SendError;
+use crate::upstream::head::ReplyHeaders;
+use crate::upstream::link::Link;
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, header};
+use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -21,8 +22,8 @@ use std::task::{Context, Poll, ready};
 pub struct Reply {
     /// The status, as the upstream sent it.
     pub status: StatusCode,
-    /// The headers, as the upstream sent them.
-    pub headers: HeaderMap,
+    /// What the gate reads of the headers.
+    pub headers: ReplyHeaders,
     /// The body.
     pub body: ReplyBody,
 }
@@ -31,7 +32,8 @@ pub struct Reply {
 /// closed.
 #[derive(Debug)]
 pub struct ReplyBody {
-    incoming: Incoming,
+    /// The last data, which came along with the end.
+    last: Option<Bytes>,
     /// `None` once the body has ended, well or badly.
     flow: Option<Flow>,
 }
@@ -44,20 +46,19 @@ struct Flow {
 }
 
 impl ReplyBody {
-    pub(crate) fn new(
-        incoming: Incoming,
-        link: Box<Link>,
-        mut due: Due,
-        account: InFlight,
-    ) -> Self {
+    pub(crate) fn new(link: Box<Link>, mut due: Due, account: InFlight) -> Self {
         due.moved();
-        let mut body = Self { incoming, flow: Some(Flow { link, due, account }) };
+        let mut body = Self { last: None, flow: Some(Flow { link, due, account }) };
         body.rest_if_complete();
         body
     }
 
+    /// Gives the connection back as soon as nothing more is to be read from it.
     fn rest_if_complete(&mut self) {
-        if self.incoming.is_end_stream() {
+        if let Some(flow) = &mut self.flow
+            && flow.link.is_complete()
+        {
+            self.last = flow.link.take_piece();
             self.rest();
         }
     }
@@ -85,66 +86,34 @@ impl Body for ReplyBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, SendError>>> {
         let this = &mut *self;
-        loop {
-            let Some(Flow { link, due, .. }) = &mut this.flow else { return Poll::Ready(None) };
-            let incoming = &mut this.incoming;
-            let part =
-                ready!(link.poll_part(cx, due, |inner| Pin::new(&mut *incoming).poll_frame(inner)));
-            return Poll::Ready(match part {
-                Err(phase) => Some(Err(this.fail(SendError::Timeout(phase)))),
-                Ok(None) => {
-                    this.rest();
-                    None
-                }
-                Ok(Some(Err(error))) => {
-                    let error = SendError::within_body(Cause::of(&error));
-                    Some(Err(this.fail(error)))
-                }
-                Ok(Some(Ok(frame))) => {
-                    due.moved();
-                    // MCP gives trailers no meaning, and they were judged by nobody.
-                    if frame.is_trailers() {
-                        continue;
-                    }
-                    this.rest_if_complete();
-                    Some(Ok(frame))
-                }
-            });
+        if let Some(last) = this.last.take() {
+            return Poll::Ready(Some(Ok(Frame::data(last))));
         }
+        let Some(Flow { link, due, .. }) = &mut this.flow else { return Poll::Ready(None) };
+        Poll::Ready(match ready!(link.poll_data(cx, due)) {
+            Err(phase) => Some(Err(this.fail(SendError::Timeout(phase)))),
+            Ok(Err(cause)) => Some(Err(this.fail(SendError::within_body(cause)))),
+            Ok(Ok(None)) => {
+                this.rest();
+                None
+            }
+            Ok(Ok(Some(data))) => {
+                due.moved();
+                this.rest_if_complete();
+                Some(Ok(Frame::data(data)))
+            }
+        })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.flow.is_none()
+        self.flow.is_none() && self.last.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        let left = match &self.flow {
+            Some(flow) => flow.link.left(),
+            None => u64::try_from(self.last.as_ref().map_or(0, Bytes::len)).ok(),
+        };
+        left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
-}
-
-/// Refuses replies whose body would not be what it seems.
-pub(crate) fn usable(
-    response: http::Response<Incoming>,
-) -> Result<(http::response::Parts, Incoming), Cause> {
-    let (parts, incoming) = response.into_parts();
-    if parts.status == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(Cause::Switched);
-    }
-    match coding(&parts.headers) {
-        Some(coding) => Err(Cause::Encoded(coding)),
-        None => Ok((parts, incoming)),
-    }
-}
-
-/// A coding that hides the body from us, if there is one.
-fn coding(headers: &HeaderMap) -> Option<String> {
-    let plain = |name, allowed: &'static str| {
-        headers
-            .get_all(name)
-            .iter()
-            .find(|value| !value.as_bytes().eq_ignore_ascii_case(allowed.as_bytes()))
-            .map(|value| String::from_utf8_lossy(value.as_bytes()).chars().take(64).collect())
-    };
-    plain(header::CONTENT_ENCODING, "identity")
-        .or_else(|| plain(header::TRANSFER_ENCODING, "chunked"))
 }

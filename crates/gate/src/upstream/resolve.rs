@@ -184,6 +184,7 @@ mod tests {
     use crate::settings::{EjectionSettings, HealthSettings, Probe};
     use crate::upstream::endpoint::{Trouble, Wiring};
     use crate::upstream::health::Rules;
+    use crate::upstream::request::Lead;
     use http::{HeaderValue, Uri};
     use std::net::SocketAddr;
     use std::sync::Arc;
@@ -199,9 +200,7 @@ mod tests {
         };
         let wiring = Wiring {
             upstream: "u".into(),
-            target: Uri::from_static("/mcp"),
-            host: HeaderValue::from_static("name"),
-            headers: Vec::new(),
+            lead: Lead::new(&Uri::from_static("/mcp"), &HeaderValue::from_static("name"), &[]),
             tls: None,
             connect: Duration::ZERO,
             rules: Rules { health, ejection: EjectionSettings { after: 0, span: Duration::ZERO } },

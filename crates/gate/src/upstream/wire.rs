@@ -6,13 +6,11 @@
 //! Next: `link.rs` speaks HTTP over it; `tls.rs` makes the TLS side.
 
 use crate::upstream::fault::Cause;
-use crate::upstream::relay::Relay;
 use crate::upstream::tls::Dial;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -26,14 +24,10 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// An open connection.
 #[derive(Debug)]
-pub(crate) struct Wire {
-    stream: Stream,
-    relay: Arc<Relay>,
-}
-
-#[derive(Debug)]
-enum Stream {
+pub(crate) enum Wire {
+    /// In clear text.
     Plain(TcpStream),
+    /// Under TLS.
     Tls(Box<TlsStream<TcpStream>>),
 }
 
@@ -43,33 +37,36 @@ impl Wire {
         address: SocketAddr,
         tls: Option<&Dial>,
         limit: Duration,
-        relay: Arc<Relay>,
     ) -> Result<Self, Cause> {
         let opening = async {
             let tcp = TcpStream::connect(address).await.map_err(|error| refusal(&error))?;
             tune(&tcp);
             match tls {
-                None => Ok(Stream::Plain(tcp)),
-                Some(dial) => Ok(Stream::Tls(Box::new(dial.shake(tcp).await?))),
+                None => Ok(Self::Plain(tcp)),
+                Some(dial) => Ok(Self::Tls(Box::new(dial.shake(tcp).await?))),
             }
         };
-        let stream =
-            tokio::time::timeout(limit, opening).await.map_err(|_| Cause::ConnectTimeout)??;
-        Ok(Self { stream, relay })
+        tokio::time::timeout(limit, opening).await.map_err(|_| Cause::ConnectTimeout)?
     }
 
     fn tcp(&self) -> &TcpStream {
-        match &self.stream {
-            Stream::Plain(tcp) => tcp,
-            Stream::Tls(tls) => tls.get_ref().0,
+        match self {
+            Self::Plain(tcp) => tcp,
+            Self::Tls(tls) => tls.get_ref().0,
         }
     }
 
+    /// Whether what was written may still wait inside, until it is flushed.
+    pub(crate) fn holds_back(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
     /// Asks the kernel, not the runtime's memory of the last event, whether the peer has closed.
-    fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         let mut byte = [MaybeUninit::uninit()];
         match socket2::SockRef::from(self.tcp()).peek(&mut byte) {
-            Ok(read) => read == 0,
+            // In clear text, bytes out of turn are as good as closed.
+            Ok(read) => read == 0 || !self.holds_back(),
             Err(error) => error.kind() != io::ErrorKind::WouldBlock,
         }
     }
@@ -96,72 +93,58 @@ fn tune(tcp: &TcpStream) {
 
 impl AsyncRead for Wire {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.relay.take_peek() && self.is_closed() {
-            return Poll::Ready(Ok(()));
-        }
-        match &mut self.stream {
-            Stream::Plain(tcp) => Pin::new(tcp).poll_read(cx, buffer),
-            Stream::Tls(tls) => Pin::new(tls).poll_read(cx, buffer),
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buffer),
+            Self::Tls(tls) => Pin::new(tls).poll_read(cx, buffer),
         }
     }
 }
 
 impl AsyncWrite for Wire {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = match &mut self.stream {
-            Stream::Plain(tcp) => Pin::new(tcp).poll_write(cx, bytes),
-            Stream::Tls(tls) => Pin::new(tls).poll_write(cx, bytes),
-        };
-        self.note(written)
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, bytes),
+            Self::Tls(tls) => Pin::new(tls).poll_write(cx, bytes),
+        }
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = match &mut self.stream {
-            Stream::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, slices),
-            Stream::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, slices),
-        };
-        self.note(written)
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, slices),
+            Self::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, slices),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
-        match &self.stream {
-            Stream::Plain(tcp) => tcp.is_write_vectored(),
-            Stream::Tls(tls) => tls.is_write_vectored(),
+        match self {
+            Self::Plain(tcp) => tcp.is_write_vectored(),
+            Self::Tls(tls) => tls.is_write_vectored(),
         }
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
-            Stream::Tls(tls) => Pin::new(tls).poll_flush(cx),
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
         }
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
-            Stream::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
         }
-    }
-}
-
-impl Wire {
-    fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if matches!(written, Poll::Ready(Ok(bytes)) if bytes > 0) {
-            self.relay.note_write();
-        }
-        written
     }
 }

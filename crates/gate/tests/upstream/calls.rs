@@ -17,7 +17,7 @@ async fn request_carries_what_only_the_gate_says() {
     settings.headers = vec![("Authorization".into(), Secret::new("Bearer abc".into()))];
     let mut request = post("ping");
     for (name, value) in [("host", "evil"), ("content-length", "3"), ("accept-encoding", "gzip")] {
-        request.headers.insert(name, value.parse().unwrap());
+        request.headers.add(&http::HeaderName::from_static(name), &value.parse().unwrap());
     }
     let endpoint = build(settings).pick().unwrap();
     assert_eq!(text(endpoint.send(request, PATIENT).await.unwrap()).await.unwrap(), "pong");
@@ -274,4 +274,74 @@ async fn dribbled_bodies_arrive_whole_on_several_threads() {
         done.unwrap();
     }
     assert!(stage.accepts() <= 40, "{}", stage.accepts());
+}
+
+#[tokio::test]
+async fn reply_that_comes_before_the_request_is_written_is_read_and_ends_the_connection() {
+    let stage = Stage::play(|mut scene| async move {
+        let mut head = [0; 64];
+        tokio::io::AsyncReadExt::read_exact(&mut scene.stream, &mut head).await.unwrap();
+        scene.write(b"HTTP/1.1 413 Too Large\r\ncontent-length: 5\r\n\r\nlarge").await;
+        // The rest of the request is never read.
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let endpoint = only(&stage);
+    let reply = send(&endpoint, &"y".repeat(32 * 1024 * 1024)).await.unwrap();
+    assert_eq!((reply.status.as_u16(), text(reply).await.unwrap().as_str()), (413, "large"));
+    assert_eq!((endpoint.pooled(), endpoint.in_flight()), (0, 0));
+}
+
+#[tokio::test]
+async fn reply_survives_that_the_upstream_closes_on_a_request_it_did_not_read() {
+    let stage = Stage::play(|mut scene| async move {
+        let mut head = [0; 64];
+        tokio::io::AsyncReadExt::read_exact(&mut scene.stream, &mut head).await.unwrap();
+        scene.write(b"HTTP/1.1 413 Too Large\r\ncontent-length: 5\r\n\r\nlarge").await;
+        tokio::io::AsyncWriteExt::shutdown(&mut scene.stream).await.unwrap();
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let reply = send(&only(&stage), &"y".repeat(32 * 1024 * 1024)).await.unwrap();
+    assert_eq!((reply.status.as_u16(), text(reply).await.unwrap().as_str()), (413, "large"));
+}
+
+#[tokio::test]
+async fn body_without_framing_ends_with_the_connection_which_is_not_kept() {
+    let stage = Stage::play(|mut scene| async move {
+        scene.request().await;
+        scene.write(b"HTTP/1.1 200 OK\r\n\r\nfirst ").await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        scene.write(b"second").await;
+    })
+    .await;
+    let endpoint = only(&stage);
+    for _ in 0..2 {
+        assert_eq!(call(&endpoint, "ping").await.unwrap(), "first second");
+    }
+    assert_eq!((stage.accepts(), endpoint.pooled()), (2, 0));
+}
+
+#[tokio::test]
+async fn large_bodies_in_chunks_of_any_size_pass_whole() {
+    let text: String =
+        (0..400_000).map(|n| char::from(b'a' + u8::try_from(n % 23).unwrap())).collect();
+    for size in [100, 5_000, 70_000, 300_000] {
+        let chunks: String = text
+            .as_bytes()
+            .chunks(size)
+            .map(|chunk| {
+                format!("{:x}\r\n{}\r\n", chunk.len(), std::str::from_utf8(chunk).unwrap())
+            })
+            .collect();
+        let stage = Stage::answering(format!(
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{chunks}0\r\n\r\n"
+        ))
+        .await;
+        let endpoint = only(&stage);
+        for _ in 0..3 {
+            assert!(call(&endpoint, "ping").await.unwrap() == text, "chunks of {size}");
+        }
+        assert_eq!(stage.accepts(), 1);
+    }
 }

@@ -1,7 +1,7 @@
 //! Upstreams for tests: a listener, a script for each connection, and a record of what arrived.
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::Method;
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use std::future::Future;
@@ -18,7 +18,7 @@ use tollgate_gate::settings::{
     UpstreamTimeouts, UpstreamTls,
 };
 use tollgate_gate::upstream::{
-    Deadlines, Endpoint, Outgoing, Reply, SendError, Upstream, Upstreams,
+    Deadlines, Endpoint, Fields, Outgoing, Reply, SendError, Upstream, Upstreams,
 };
 
 /// A playing upstream; it stops listening when dropped.
@@ -201,7 +201,7 @@ pub(crate) const PATIENT: Deadlines = Deadlines {
 pub(crate) fn post(body: &str) -> Outgoing {
     Outgoing {
         method: Method::POST,
-        headers: HeaderMap::new(),
+        headers: Fields::new(),
         body: Bytes::copy_from_slice(body.as_bytes()),
     }
 }

@@ -162,14 +162,19 @@ pub const fn target_of(message: &Message, target: Target) -> Option<Text> {
     }
 }
 
-/// Writes the mirrors of a judged message for the hop to the upstream.
-pub fn write_mirrors(body: &[u8], message: &Message, method: Method, headers: &mut HeaderMap) {
-    headers.insert(MCP_PROTOCOL_VERSION, HeaderValue::from_static(VERSION));
+/// Gives the mirrors of a judged message for the hop to the upstream.
+pub fn write_mirrors(
+    body: &[u8],
+    message: &Message,
+    method: Method,
+    mut write: impl FnMut(&HeaderName, &HeaderValue),
+) {
+    write(&MCP_PROTOCOL_VERSION, &HeaderValue::from_static(VERSION));
     if let Some(text) = message.method {
-        headers.insert(MCP_METHOD, headers::encode_value(&text.decode(body)));
+        write(&MCP_METHOD, &headers::encode_value(&text.decode(body)));
     }
     if let Some(value) = method.target().and_then(|target| target_of(message, target)) {
-        headers.insert(MCP_NAME, headers::encode_value(&value.decode(body)));
+        write(&MCP_NAME, &headers::encode_value(&value.decode(body)));
     }
 }
 
