@@ -149,6 +149,7 @@ async fn a_full_descriptor_table_is_survived_without_spinning() {
     let gate = GateProcess::start(script.to_str().expect("a name"), &text).await;
     let house = House { gate, peer };
     house.still_serves().await;
+    house.gate.wait_for_status(|status| status["gate"]["connections"] == 0).await;
     let mut held = Vec::new();
     for _ in 0..100 {
         held.push(house.connect().await);

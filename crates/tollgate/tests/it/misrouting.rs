@@ -93,14 +93,14 @@ impl Agent {
                 break;
             }
             // Only the kill in the very moment of the call is an excuse.
-            assert_eq!(answer.status, 502, "{}", answer.text());
+            assert!([502, 503].contains(&answer.status), "{}", answer.text());
             Tally::add(&self.tally.lost_calls);
         }
         let note = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
         let post = legacy_post(&self.session, "-", &Value::Null).body(note.to_string());
         // Where the instance died in between, the next call finds out.
         let status = self.client.ask(&post).await.status;
-        assert!([202, 404, 502].contains(&status), "{status}");
+        assert!([202, 404, 502, 503].contains(&status), "{status}");
     }
 
     async fn count(&mut self) {
