@@ -19,9 +19,10 @@ use crate::snapshot::Snapshot;
 use futures_util::FutureExt;
 use http::{Request, Response};
 use hyper::body::Incoming;
+use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tollgate_core::refusal::{Reason, Refusal};
 
 /// Serves one request.
@@ -37,13 +38,7 @@ pub async fn serve(
     }
     let mut ledger = Ledger::default();
     let carried = carry(&gate, &snapshot, request, &peer, &mut ledger);
-    let carried = match AssertUnwindSafe(carried).catch_unwind().await {
-        Ok(carried) => carried,
-        Err(_panic) => {
-            gate.panics.fetch_add(1, Ordering::Relaxed);
-            Err(Refusal::new(Reason::Internal, "a defect of the gate: please report it"))
-        }
-    };
+    let carried = contained(&gate.panics, carried).await;
     let mut response = carried.unwrap_or_else(|refusal| {
         tracing::debug!(reason = refusal.reason.code(), text = %refusal.text, "refused");
         reply::refuse(&refusal, ledger.id.as_deref())
@@ -52,6 +47,20 @@ pub async fn serve(
         page.allow(&snapshot, response.headers_mut());
     }
     response
+}
+
+/// Makes a panic the refusal of the one request that met it, and counts it.
+async fn contained<T>(
+    panics: &AtomicU64,
+    carried: impl Future<Output = Result<T, Refusal>>,
+) -> Result<T, Refusal> {
+    match AssertUnwindSafe(carried).catch_unwind().await {
+        Ok(carried) => carried,
+        Err(_panic) => {
+            panics.fetch_add(1, Ordering::Relaxed);
+            Err(Refusal::new(Reason::Internal, "a defect of the gate: please report it"))
+        }
+    }
 }
 
 async fn carry(
@@ -67,4 +76,20 @@ async fn carry(
     let admitted = admit::take(&snapshot.admit, &gate.drain, permitted)?;
     let routed = route::choose(gate, snapshot, admitted).await?;
     forward::send(gate, snapshot, routed).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::contained;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use tollgate_core::refusal::{Reason, Refusal};
+
+    #[tokio::test]
+    async fn a_panic_is_the_internal_error_of_its_own_request() {
+        let panics = AtomicU64::new(0);
+        let met: Result<(), Refusal> = contained(&panics, async { panic!("a defect") }).await;
+        assert_eq!(met.expect_err("it is refused").reason, Reason::Internal);
+        assert_eq!(contained(&panics, async { Ok(7) }).await.expect("the next is served"), 7);
+        assert_eq!(panics.load(Ordering::Relaxed), 1);
+    }
 }
