@@ -205,16 +205,19 @@ impl Sessions {
         OpeningStream(session.clone())
     }
 
-    /// Lets a stream that the client asked for before this call be granted before it, for a moment.
+    /// Lets a stream that the client asked for be granted before the session's first call, for a
+    /// moment.
     ///
     /// Clients open their stream and make their first call at once, on two connections, and servers
     /// in wide use lose requests of their own that come up before the stream is there. Directly, the
     /// order holds; the gate must not turn it round because one of the two waits for a connection.
     pub async fn keep_order(&self, session: &Session) {
-        if session.is_first_call() && !session.has_stream() {
-            // What the client sent just before, on another connection, may be looked at after this.
-            tokio::time::sleep(Duration::from_millis(1)).await;
+        // Once in a session's life: a server that grants its stream late must not slow every call.
+        if !session.is_first_call() || session.has_stream() {
+            return;
         }
+        // What the client sent just before, on another connection, may be looked at after this.
+        tokio::time::sleep(Duration::from_millis(1)).await;
         for _ in 0..ORDER_MILLIS {
             if !session.is_opening_stream() {
                 return;
