@@ -37,9 +37,10 @@ pub struct Knowledge {
     found_at: AtomicU64,
     mints_sessions: AtomicBool,
     has_annotations: AtomicBool,
+    has_listed: AtomicBool,
     tools: ArcSwap<Tools>,
     dropped: AtomicU64,
-    /// Held while one request asks for the era, so that a thousand do not.
+    /// Held while one request asks for the era or the tools, so that a thousand do not.
     pub(crate) asking: tokio::sync::Mutex<()>,
 }
 
@@ -95,6 +96,7 @@ impl Knowledge {
     /// and towards the upstream the gate is that client.
     #[must_use]
     pub fn take_tools(&self, message: Bytes, result: Span, is_first_page: bool) -> Bytes {
+        self.note_listed();
         let is_annotated = memchr::memmem::find(&message, b"x-mcp-header").is_some();
         if !is_annotated && !self.has_annotations.load(Ordering::Relaxed) {
             return message;
@@ -118,6 +120,17 @@ impl Knowledge {
         self.tools.store(Arc::new(tools));
         self.has_annotations.store(true, Ordering::Release);
         if bad.is_empty() { message } else { headers::remove_elements(&message, result, &bad) }
+    }
+
+    /// Whether a list of tools has passed by, or was asked for.
+    #[must_use]
+    pub fn has_listed(&self) -> bool {
+        self.has_listed.load(Ordering::Acquire)
+    }
+
+    /// Notes that a list of tools was seen, or could not be had.
+    pub fn note_listed(&self) {
+        self.has_listed.store(true, Ordering::Release);
     }
 
     /// Judges `Mcp-Param-*` headers against the arguments they mirror, where the tool is known.

@@ -34,6 +34,8 @@ pub mod route;
 
 pub mod probe;
 
+pub mod listing;
+
 pub mod knowledge;
 
 pub mod seal;

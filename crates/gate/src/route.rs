@@ -7,6 +7,7 @@ use crate::admit::Admitted;
 use crate::call::{Ask, Call};
 use crate::gate::Gate;
 use crate::knowledge::Found;
+use crate::listing;
 use crate::probe;
 use crate::session::{self, Bounds, Held, Room};
 use crate::settings::UpstreamEra;
@@ -43,7 +44,8 @@ pub enum Place {
 ///
 /// # Errors
 /// [`Reason::SessionRequired`], [`Reason::SessionUnknown`], the refusals of full session books,
-/// [`Reason::VersionUnsupported`] where the upstream does not speak the call's era, and
+/// [`Reason::VersionUnsupported`] where the upstream does not speak the call's era,
+/// [`Reason::HeaderMismatch`] where mirrored arguments are found wrong only now, and
 /// [`Reason::MethodNotAllowed`] for session operations where there are no sessions.
 pub async fn choose(
     gate: &Gate,
@@ -54,6 +56,7 @@ pub async fn choose(
     let place = match &call.ask {
         Ask::Post(post) if post.era == Era::Modern => {
             probe::must_speak_modern(gate, snapshot, &call.route).await?;
+            listing::check_params(gate, snapshot, &call.route, post).await?;
             Place::Any
         }
         Ask::Post(post) if post.method == Method::Initialize => {

@@ -153,6 +153,19 @@ async fn mirrored_arguments_must_agree_with_their_headers() {
     }
 }
 
+#[tokio::test] // Row 22.
+async fn mirrors_are_judged_even_before_anybody_listed_the_tools() {
+    let schema = json!({ "type": "object", "properties": {
+        "region": { "type": "string", "x-mcp-header": "Region" },
+    } });
+    let house = House::around(GATE, annotated(schema).await, |c| c).await;
+    let eu = deploy(json!({ "region": "eu" }));
+    let answer = house.ask(&eu.with("mcp-param-region", "us")).await;
+    assert_eq!((answer.status, &answer.json()["error"]["code"]), (400, &json!(-32020)));
+    assert!(house.peer.calls_of("tools/call").is_empty());
+    assert_eq!(house.peer.calls_of("tools/list").len(), 1);
+}
+
 #[tokio::test] // Row 22, rule I1.
 async fn unknown_mirrored_arguments_are_carried_untouched() {
     let house = House::open(GATE).await;
