@@ -21,7 +21,7 @@ use tollgate_mcp::headers::{MCP_METHOD, MCP_PROTOCOL_VERSION};
 use tollgate_mcp::json::find_path;
 use tollgate_mcp::methods::Method;
 use tollgate_mcp::reply::glance;
-use tollgate_mcp::sse::Splitter;
+use tollgate_mcp::sse;
 
 const PAGES_MAX: usize = 10;
 const LISTING_SECS: u64 = 10;
@@ -91,16 +91,6 @@ async fn ask(
     if !status.is_success() {
         return None;
     }
-    if answer.first() == Some(&b'{') {
-        return Some(answer);
-    }
-    let mut splitter = Splitter::new(bytes_max);
-    splitter.push(answer);
-    while let Ok(Some(event)) = splitter.next() {
-        let data = event.data.filter(|data| glance(data).is_ok_and(|it| it.result.is_some()));
-        if data.is_some() {
-            return data;
-        }
-    }
-    None
+    sse::messages(answer, bytes_max)
+        .find(|message| glance(message).is_ok_and(|glance| glance.result.is_some()))
 }

@@ -20,7 +20,7 @@ use tollgate_core::refusal::{Reason, Refusal};
 use tollgate_mcp::era::{legacy, modern};
 use tollgate_mcp::headers::{MCP_METHOD, MCP_PROTOCOL_VERSION};
 use tollgate_mcp::reply::glance;
-use tollgate_mcp::sse::Splitter;
+use tollgate_mcp::sse;
 
 /// A server found to be legacy is asked again after this many milliseconds: it may be upgraded.
 const ASK_AGAIN_MILLIS: u64 = 30_000;
@@ -107,15 +107,5 @@ fn says_modern(answer: &Bytes) -> bool {
             discovered || glance.error_code.is_some_and(|code| (-32022..=-32020).contains(&code))
         })
     };
-    if answer.first() == Some(&b'{') {
-        return is_modern(answer);
-    }
-    let mut splitter = Splitter::new(MIB);
-    splitter.push(answer.clone());
-    while let Ok(Some(event)) = splitter.next() {
-        if event.data.as_ref().is_some_and(is_modern) {
-            return true;
-        }
-    }
-    false
+    sse::messages(answer.clone(), MIB).any(|message| is_modern(&message))
 }

@@ -23,8 +23,8 @@ use tollgate_core::sessions::{Home, Memory, Session};
 use tollgate_mcp::era::legacy::Version;
 use tollgate_mcp::json::Text;
 use tollgate_mcp::methods::Method;
-use tollgate_mcp::reply::glance_any;
-use tollgate_mcp::sse::Splitter;
+use tollgate_mcp::reply::glance;
+use tollgate_mcp::sse;
 
 /// Texts of `initialize`, shared between the many sessions of equal clients.
 #[derive(Debug, Default)]
@@ -216,20 +216,8 @@ async fn tell(
 
 /// The version an answer to `initialize` names, be it JSON or an event stream.
 fn negotiated(answer: &Bytes) -> Option<Version> {
-    let version_in = |message: &Bytes| {
-        let glances = glance_any(message, 1).ok()?;
-        let version = glances.first()?.result.as_ref()?.protocol_version?;
-        Version::parse(&version.decode(message))
-    };
-    if answer.first() == Some(&b'{') {
-        return version_in(answer);
-    }
-    let mut splitter = Splitter::new(MIB);
-    splitter.push(answer.clone());
-    while let Ok(Some(event)) = splitter.next() {
-        if let Some(version) = event.data.as_ref().and_then(version_in) {
-            return Some(version);
-        }
-    }
-    None
+    sse::messages(answer.clone(), MIB).find_map(|message| {
+        let version = glance(&message).ok()?.result?.protocol_version?;
+        Version::parse(&version.decode(&message))
+    })
 }

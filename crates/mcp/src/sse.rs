@@ -50,6 +50,19 @@ pub enum SseFault {
     NotUtf8,
 }
 
+/// The messages of a whole reply, be it one JSON document or an event stream. A broken stream ends
+/// where it breaks.
+pub fn messages(reply: Bytes, event_bytes_max: usize) -> impl Iterator<Item = Bytes> {
+    let mut splitter = Splitter::new(event_bytes_max);
+    let is_json = matches!(reply.first(), Some(b'{' | b'['));
+    let document = is_json.then(|| reply.clone());
+    if !is_json {
+        splitter.push(reply);
+    }
+    let events = std::iter::from_fn(move || splitter.next().ok().flatten());
+    document.into_iter().chain(events.filter_map(|event| event.data))
+}
+
 /// Splits the chunks of a stream into events.
 #[derive(Debug)]
 pub struct Splitter {

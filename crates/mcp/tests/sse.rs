@@ -145,3 +145,12 @@ fn written_event_holds_no_line_that_its_data_forged() {
     assert_eq!(data(&read), [Some(&b"a\n\nevent: evil\ndata: x\n"[..])]);
     assert_eq!(&encode(None, None, None, b"{}")[..], b"data: {}\n\n");
 }
+
+#[test]
+fn a_whole_reply_gives_the_same_messages_as_a_document_and_as_a_stream() {
+    let read = |reply: &'static str| -> Vec<Bytes> {
+        tollgate_mcp::sse::messages(Bytes::from_static(reply.as_bytes()), 64).collect()
+    };
+    assert_eq!(read("{\"id\":1}"), ["{\"id\":1}"]);
+    assert_eq!(read("id: 1\ndata:\n\ndata: {\"id\":1}\n\ndata: cut off"), ["", "{\"id\":1}"]);
+}
