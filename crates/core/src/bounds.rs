@@ -173,6 +173,8 @@ pub const RESTORED_SUBSCRIPTIONS_MAX: usize = 64;
 pub const RESTORED_INITIALIZE_BYTES_MAX: usize = 16 * KIB;
 /// Tools of one upstream whose header annotations are remembered.
 pub const ANNOTATED_TOOLS_MAX: usize = 1_000;
+/// Messages waiting in one direction of a line to a child process or an event stream.
+pub const LINE_MESSAGES_MAX: usize = 64;
 
 const _: () = assert!(CONNECTION_BUFFER_BYTES_MAX > HEAD_BYTES_MAX);
 const _: () = assert!(REPLY_BYTES_MAX >= REQUEST_BYTES_MAX);

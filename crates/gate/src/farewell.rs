@@ -52,8 +52,10 @@ impl Farewells {
         headers.add(&MCP_SESSION_ID, &id);
         let limit = Duration::from_secs(FAREWELL_SECS);
         let deadlines = Deadlines { first_byte: limit, pause: Some(limit), total: Some(limit) };
-        let exchange = endpoint
-            .send(Outgoing { method: Method::DELETE, headers, body: Bytes::new() }, deadlines);
+        let exchange = endpoint.send(
+            Outgoing { method: Method::DELETE, headers, body: Bytes::new(), on_behalf_of: None },
+            deadlines,
+        );
         let mut ward = Orphanage::default().ward(exchange, false);
         match ward.head().await {
             Ok((status, _)) => {

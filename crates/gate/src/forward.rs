@@ -13,8 +13,9 @@ mod modern;
 use crate::body::GateBody;
 use crate::call::{Ask, Call, Post};
 use crate::gate::Gate;
+use crate::hub;
 use crate::route::{Place, Routed};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Leg, Snapshot};
 use crate::upstream::{Deadlines, Endpoint, Fields, Outgoing, ReplyHeaders, SendError};
 use crate::ward::Ward;
 use bytes::Bytes;
@@ -35,6 +36,7 @@ pub(crate) struct Forward<'a> {
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) call: &'a Call,
     pub(crate) principal: &'a Principal,
+    pub(crate) leg: &'a Leg,
 }
 
 /// Forwards a call and returns the response to it.
@@ -47,8 +49,12 @@ pub async fn send(
     routed: Routed,
 ) -> Result<Response<GateBody>, Refusal> {
     let Routed { call, principal, place } = routed;
-    let forward = Forward { gate, snapshot, call: &call, principal: &principal };
+    let Some(leg) = call.route.straight() else {
+        return hub::serve(gate, snapshot, &call, &principal).await;
+    };
+    let forward = Forward { gate, snapshot, call: &call, principal: &principal, leg };
     match (&call.ask, place) {
+        (_, Place::Hub) => hub::serve(gate, snapshot, &call, &principal).await,
         (Ask::Post(post), Place::New(room)) => forward.initialize(post, room).await,
         (Ask::Post(post), Place::Home(held)) => forward.post_in_session(post, held).await,
         (Ask::Post(post), Place::Any) => forward.post_anywhere(post).await,
@@ -72,7 +78,7 @@ impl Forward<'_> {
     ) -> Result<(Arc<Endpoint>, Sent), Refusal> {
         let mut last = None;
         for _ in 0..TRIES_MAX {
-            let Some(endpoint) = self.call.route.upstream.pick() else { break };
+            let Some(endpoint) = self.leg.upstream.pick() else { break };
             match self.ask(&endpoint, headers(), body.clone(), post).await {
                 Ok(sent) => return Ok((endpoint, sent)),
                 Err(SendError::NotSent(cause)) => {
@@ -84,6 +90,11 @@ impl Forward<'_> {
         Err(last.unwrap_or_else(down))
     }
 
+    /// A request made for this call's caller.
+    pub(crate) fn outgoing(&self, method: HttpMethod, headers: Fields, body: Bytes) -> Outgoing {
+        Outgoing { method, headers, body, on_behalf_of: Some(self.call.caller) }
+    }
+
     /// Sends a POST to one endpoint and waits for the head of its reply.
     async fn ask(
         &self,
@@ -92,15 +103,14 @@ impl Forward<'_> {
         body: Bytes,
         post: &Post,
     ) -> Result<Sent, SendError> {
-        let timeouts = self.call.route.upstream.settings().timeouts;
+        let timeouts = self.leg.upstream.settings().timeouts;
         let is_lasting = post.method == Method::Listen;
         let deadlines = Deadlines {
             first_byte: timeouts.first_byte,
             pause: (!is_lasting).then_some(timeouts.pause),
             total: (!is_lasting).then_some(timeouts.total),
         };
-        let exchange =
-            endpoint.send(Outgoing { method: HttpMethod::POST, headers, body }, deadlines);
+        let exchange = endpoint.send(self.outgoing(HttpMethod::POST, headers, body), deadlines);
         let keeps = !post.era.disconnect_is_cancel();
         let mut ward = self.gate.orphanage.ward(exchange, keeps);
         if post.method == Method::Initialize && keeps {

@@ -262,8 +262,8 @@ fn judge(
         Era::Modern => param_headers(headers),
         Era::Legacy => Vec::new(),
     };
-    if let (Era::Modern, Body::One(message)) = (era, &messages) {
-        route.knowledge.check_params(&body, message, &params)?;
+    if let (Era::Modern, Body::One(message), Some(leg)) = (era, &messages, route.straight()) {
+        leg.knowledge.check_params(&body, message, &params)?;
     }
     let version = version_header.and_then(legacy::Version::parse);
     Ok(Post { body, messages, era, method, version, params })

@@ -50,6 +50,8 @@ pub mod farewell;
 
 pub mod forward;
 
+pub mod hub;
+
 pub mod upstream;
 
 pub mod ward;

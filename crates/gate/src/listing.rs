@@ -10,7 +10,7 @@
 use crate::call::Post;
 use crate::forward::post_headers;
 use crate::gate::Gate;
-use crate::snapshot::{Route, Snapshot};
+use crate::snapshot::{Leg, Snapshot};
 use crate::upstream::{Deadlines, Outgoing};
 use bytes::Bytes;
 use http::{HeaderValue, Method as HttpMethod};
@@ -33,31 +33,31 @@ const LISTING_SECS: u64 = 10;
 pub async fn check_params(
     gate: &Gate,
     snapshot: &Snapshot,
-    route: &Route,
+    leg: &Leg,
     post: &Post,
 ) -> Result<(), Refusal> {
     let Some(message) = post.one() else { return Ok(()) };
     let is_mirroring = post.method == Method::ToolsCall && !post.params.is_empty();
-    if !is_mirroring || route.knowledge.has_listed() {
+    if !is_mirroring || leg.knowledge.has_listed() {
         return Ok(());
     }
-    let _asking = route.knowledge.asking.lock().await;
-    if !route.knowledge.has_listed() {
-        list(gate, snapshot, route).await;
+    let _asking = leg.knowledge.asking.lock().await;
+    if !leg.knowledge.has_listed() {
+        list(gate, snapshot, leg).await;
         // Also where it failed: one attempt, not one for every call.
-        route.knowledge.note_listed();
+        leg.knowledge.note_listed();
     }
-    route.knowledge.check_params(&post.body, message, &post.params)
+    leg.knowledge.check_params(&post.body, message, &post.params)
 }
 
-async fn list(gate: &Gate, snapshot: &Snapshot, route: &Route) {
+async fn list(gate: &Gate, snapshot: &Snapshot, leg: &Leg) {
     let mut cursor: Option<String> = None;
     for page in 0..PAGES_MAX {
-        let Some(answer) = ask(gate, snapshot, route, cursor.as_deref()).await else { return };
+        let Some(answer) = ask(gate, snapshot, leg, cursor.as_deref()).await else { return };
         let result = glance(&answer).ok().and_then(|glance| glance.result);
         let Some(result) = result else { return };
         // Only learned from; nobody is shown this list.
-        drop(route.knowledge.take_tools(answer.clone(), result.span, page == 0));
+        drop(leg.knowledge.take_tools(answer.clone(), result.span, page == 0));
         let next = find_path(&answer, result.span, &["nextCursor"]);
         match next.map(|span| String::from_utf8_lossy(span.of(&answer)).into_owned()) {
             Some(text) if text.starts_with('"') => cursor = Some(text),
@@ -66,12 +66,7 @@ async fn list(gate: &Gate, snapshot: &Snapshot, route: &Route) {
     }
 }
 
-async fn ask(
-    gate: &Gate,
-    snapshot: &Snapshot,
-    route: &Route,
-    cursor: Option<&str>,
-) -> Option<Bytes> {
+async fn ask(gate: &Gate, snapshot: &Snapshot, leg: &Leg, cursor: Option<&str>) -> Option<Bytes> {
     let cursor = cursor.map(|text| format!(r#""cursor":{text},"#)).unwrap_or_default();
     let version = modern::VERSION;
     let body = format!(
@@ -82,8 +77,9 @@ async fn ask(
     headers.add(&MCP_METHOD, &HeaderValue::from_static("tools/list"));
     let limit = Duration::from_secs(LISTING_SECS);
     let deadlines = Deadlines { first_byte: limit, pause: Some(limit), total: Some(limit) };
-    let outgoing = Outgoing { method: HttpMethod::POST, headers, body: Bytes::from(body) };
-    let exchange = route.upstream.pick()?.send(outgoing, deadlines);
+    let outgoing =
+        Outgoing { method: HttpMethod::POST, headers, body: Bytes::from(body), on_behalf_of: None };
+    let exchange = leg.upstream.pick()?.send(outgoing, deadlines);
     let mut ward = gate.orphanage.ward(exchange, false);
     let (status, _) = ward.head().await.ok()?;
     let bytes_max = snapshot.settings.limits.reply_bytes_max;

@@ -10,7 +10,7 @@ use crate::forward::{down, post_headers};
 use crate::gate::Gate;
 use crate::knowledge::Found;
 use crate::settings::UpstreamEra;
-use crate::snapshot::{Route, Snapshot};
+use crate::snapshot::{Leg, Snapshot};
 use crate::upstream::{Deadlines, Fields, Outgoing};
 use bytes::Bytes;
 use http::{HeaderValue, Method};
@@ -27,35 +27,31 @@ const ASK_AGAIN_MILLIS: u64 = 30_000;
 const PROBE_SECS: u64 = 10;
 const DISCOVER: &str = r#"{"jsonrpc":"2.0","id":"tollgate-probe","method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"VERSION","io.modelcontextprotocol/clientCapabilities":{},"io.modelcontextprotocol/clientInfo":{"name":"tollgate","version":"0.1"}}}}"#;
 
-/// Passes if the route's upstream speaks the modern era.
+/// Passes if the upstream speaks the modern era.
 ///
 /// # Errors
 /// [`Reason::VersionUnsupported`] naming the versions it does speak; [`Reason::UpstreamDown`] if it
 /// cannot be asked.
-pub async fn must_speak_modern(
-    gate: &Gate,
-    snapshot: &Snapshot,
-    route: &Route,
-) -> Result<(), Refusal> {
-    match route.upstream.settings().era {
+pub async fn must_speak_modern(gate: &Gate, snapshot: &Snapshot, leg: &Leg) -> Result<(), Refusal> {
+    match leg.upstream.settings().era {
         UpstreamEra::Modern | UpstreamEra::Both => return Ok(()),
         UpstreamEra::Legacy => return Err(legacy_only()),
         UpstreamEra::Auto => {}
     }
-    if let Some(known) = known(gate, route) {
+    if let Some(known) = known(gate, leg) {
         return known;
     }
-    let _asking = route.knowledge.asking.lock().await;
-    if let Some(known) = known(gate, route) {
+    let _asking = leg.knowledge.asking.lock().await;
+    if let Some(known) = known(gate, leg) {
         return known;
     }
-    let found = ask(gate, snapshot, route).await?;
-    route.knowledge.note_found(found, gate.clock.now());
-    known(gate, route).unwrap_or(Ok(()))
+    let found = ask(gate, snapshot, leg).await?;
+    leg.knowledge.note_found(found, gate.clock.now());
+    known(gate, leg).unwrap_or(Ok(()))
 }
 
-fn known(gate: &Gate, route: &Route) -> Option<Result<(), Refusal>> {
-    match route.knowledge.found() {
+fn known(gate: &Gate, leg: &Leg) -> Option<Result<(), Refusal>> {
+    match leg.knowledge.found() {
         (Found::Modern, _) => Some(Ok(())),
         (Found::LegacyOnly, at) if gate.clock.now().since(at) < ASK_AGAIN_MILLIS => {
             Some(Err(legacy_only()))
@@ -70,14 +66,16 @@ fn legacy_only() -> Refusal {
     Refusal::new(Reason::VersionUnsupported, text).offering(supported, modern::VERSION)
 }
 
-async fn ask(gate: &Gate, snapshot: &Snapshot, route: &Route) -> Result<Found, Refusal> {
+async fn ask(gate: &Gate, snapshot: &Snapshot, leg: &Leg) -> Result<Found, Refusal> {
     let limit = Duration::from_secs(PROBE_SECS);
     let deadlines = Deadlines { first_byte: limit, pause: Some(limit), total: Some(limit) };
     for _ in 0..3 {
-        let endpoint = route.upstream.pick().ok_or_else(down)?;
+        let endpoint = leg.upstream.pick().ok_or_else(down)?;
         let body = Bytes::from(DISCOVER.replace("VERSION", modern::VERSION));
-        let exchange = endpoint
-            .send(Outgoing { method: Method::POST, headers: probe_headers(), body }, deadlines);
+        let exchange = endpoint.send(
+            Outgoing { method: Method::POST, headers: probe_headers(), body, on_behalf_of: None },
+            deadlines,
+        );
         let mut ward = gate.orphanage.ward(exchange, false);
         let Ok((status, _)) = ward.head().await else { continue };
         let limit = snapshot.settings.limits.reply_bytes_max.min(MIB);

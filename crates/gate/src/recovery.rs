@@ -11,7 +11,7 @@ use crate::farewell::Unclaimed;
 use crate::forward::{Forward, Sent, down, legacy::write_session, post_headers, refuse_send};
 use crate::gate::Gate;
 use crate::session;
-use crate::upstream::{Deadlines, Endpoint, Fields, Outgoing, ReplyHeaders};
+use crate::upstream::{Deadlines, Endpoint, Fields, ReplyHeaders};
 use bytes::Bytes;
 use http::Method as HttpMethod;
 use parking_lot::Mutex;
@@ -150,7 +150,7 @@ async fn reopen(
 ) -> Result<(Arc<Endpoint>, Unclaimed), Refusal> {
     let body = Bytes::copy_from_slice(&memory.initialize);
     for _ in 0..3 {
-        let endpoint = forward.call.route.upstream.pick().ok_or_else(down)?;
+        let endpoint = forward.leg.upstream.pick().ok_or_else(down)?;
         let told = tell(forward, &endpoint, post_headers(), body.clone()).await;
         let Ok((sent, answer)) = told else { continue };
         let made = forward.unclaimed(&endpoint)(&sent).ok_or_else(session::unknown)?;
@@ -199,10 +199,10 @@ async fn tell(
     headers: Fields,
     body: Bytes,
 ) -> Result<(ReplyHeaders, Bytes), Refusal> {
-    let timeouts = forward.call.route.upstream.settings().timeouts;
+    let timeouts = forward.leg.upstream.settings().timeouts;
     let total = Some(timeouts.first_byte);
     let deadlines = Deadlines { first_byte: timeouts.first_byte, pause: total, total };
-    let exchange = endpoint.send(Outgoing { method: HttpMethod::POST, headers, body }, deadlines);
+    let exchange = endpoint.send(forward.outgoing(HttpMethod::POST, headers, body), deadlines);
     let mut ward = forward.gate.orphanage.ward(exchange, false);
     let (status, headers) = ward.head().await.map_err(|error| refuse_send(&error))?;
     let sent = Sent { ward, status, headers };

@@ -11,7 +11,8 @@ use crate::listing;
 use crate::probe;
 use crate::session::{self, Bounds, Held, Room};
 use crate::settings::UpstreamEra;
-use crate::snapshot::{Route, Snapshot};
+use crate::snapshot::{Leg, Snapshot};
+use tollgate_core::ids::UpstreamName;
 use tollgate_core::principal::Principal;
 use tollgate_core::refusal::{Reason, Refusal};
 use tollgate_mcp::era::{self, Era};
@@ -38,6 +39,8 @@ pub enum Place {
     New(Room),
     /// The home of a session.
     Home(Held),
+    /// The gate itself answers, or finds the upstream: the route offers several.
+    Hub,
 }
 
 /// Finds the place of a call.
@@ -53,26 +56,38 @@ pub async fn choose(
     admitted: Admitted,
 ) -> Result<Routed, Refusal> {
     let (call, principal) = admitted.into_parts();
-    let place = match &call.ask {
-        Ask::Post(post) if post.era == Era::Modern => {
-            probe::must_speak_modern(gate, snapshot, &call.route).await?;
-            listing::check_params(gate, snapshot, &call.route, post).await?;
-            Place::Any
-        }
-        Ask::Post(post) if post.method == Method::Initialize => {
-            must_speak_legacy(&call.route)?;
-            Place::New(gate.sessions.room(call.caller, snapshot.settings.sessions.caps)?)
-        }
-        Ask::Post(_) | Ask::Stream { .. } | Ask::End => {
-            must_speak_legacy(&call.route)?;
-            in_session(gate, snapshot, &call, &principal)?
-        }
+    let place = match call.route.straight() {
+        Some(leg) => place(gate, snapshot, (&call, leg), &principal).await?,
+        None => Place::Hub,
     };
     Ok(Routed { call, principal, place })
 }
 
-fn must_speak_legacy(route: &Route) -> Result<(), Refusal> {
-    match route.upstream.settings().era {
+async fn place(
+    gate: &Gate,
+    snapshot: &Snapshot,
+    (call, leg): (&Call, &Leg),
+    principal: &Principal,
+) -> Result<Place, Refusal> {
+    match &call.ask {
+        Ask::Post(post) if post.era == Era::Modern => {
+            probe::must_speak_modern(gate, snapshot, leg).await?;
+            listing::check_params(gate, snapshot, leg, post).await?;
+            Ok(Place::Any)
+        }
+        Ask::Post(post) if post.method == Method::Initialize => {
+            must_speak_legacy(leg)?;
+            Ok(Place::New(gate.sessions.room(call.caller, snapshot.settings.sessions.caps)?))
+        }
+        Ask::Post(_) | Ask::Stream { .. } | Ask::End => {
+            must_speak_legacy(leg)?;
+            in_session(gate, snapshot, (call, leg), principal)
+        }
+    }
+}
+
+fn must_speak_legacy(leg: &Leg) -> Result<(), Refusal> {
+    match leg.upstream.settings().era {
         UpstreamEra::Modern => Err(modern_only()),
         UpstreamEra::Auto | UpstreamEra::Legacy | UpstreamEra::Both => Ok(()),
     }
@@ -92,11 +107,12 @@ pub fn modern_only() -> Refusal {
 fn in_session(
     gate: &Gate,
     snapshot: &Snapshot,
-    call: &Call,
+    (call, leg): (&Call, &Leg),
     principal: &Principal,
 ) -> Result<Place, Refusal> {
-    let Some(id) = &call.session_id else { return without_session(call) };
-    let held = gate.sessions.find(bounds(snapshot, call, principal), id.as_bytes())?;
+    let Some(id) = &call.session_id else { return without_session(call, leg) };
+    let bounds = bounds(snapshot, call, (principal, leg.upstream.name()));
+    let held = gate.sessions.find(bounds, id.as_bytes())?;
     if let Ask::Post(post) = &call.ask
         && matches!(post.messages, Body::Batch(_))
         && !held.version.allows_batches()
@@ -109,18 +125,22 @@ fn in_session(
 
 /// What a session id of this call is checked against.
 #[must_use]
-pub fn bounds<'a>(snapshot: &'a Snapshot, call: &'a Call, principal: &'a Principal) -> Bounds<'a> {
+pub fn bounds<'a>(
+    snapshot: &'a Snapshot,
+    call: &'a Call,
+    (principal, upstream): (&'a Principal, &'a UpstreamName),
+) -> Bounds<'a> {
     Bounds {
         seal: &snapshot.seal,
         route: &call.route.path,
-        upstream: call.route.upstream.name(),
+        upstream,
         principal,
         life: snapshot.settings.sessions.life,
     }
 }
 
-fn without_session(call: &Call) -> Result<Place, Refusal> {
-    let knowledge = &call.route.knowledge;
+fn without_session(call: &Call, leg: &Leg) -> Result<Place, Refusal> {
+    let knowledge = &leg.knowledge;
     let is_stateless = !knowledge.mints_sessions();
     match &call.ask {
         Ask::Post(_) if is_stateless => Ok(Place::Any),

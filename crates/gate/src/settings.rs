@@ -124,8 +124,11 @@ pub struct SessionSettings {
 pub struct UpstreamSettings {
     /// The operator's name for it.
     pub name: UpstreamName,
+    /// How it is reached.
+    pub transport: Transport,
     /// The MCP endpoint URL of each instance (`http` or `https`); one host name may stand for
-    /// several addresses.
+    /// several addresses. The URL of the event stream for [`Transport::Sse`]; empty for
+    /// [`Transport::Stdio`].
     pub endpoints: Vec<Url>,
     /// TLS towards it, for `https` endpoints.
     pub tls: UpstreamTls,
@@ -143,6 +146,68 @@ pub struct UpstreamSettings {
     pub ejection: EjectionSettings,
     /// How often host names are resolved again.
     pub resolve_every: Duration,
+}
+
+/// How an upstream is reached.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Transport {
+    /// Streamable HTTP.
+    Http,
+    /// HTTP+SSE of revision 2024-11-05: one event stream, and a URL for messages that it names.
+    Sse,
+    /// A child process that speaks on its stdin and stdout.
+    Stdio(Box<StdioSettings>),
+}
+
+/// A child process that is an upstream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StdioSettings {
+    /// The program, looked up in the `PATH` of `env`. Never a shell.
+    pub command: String,
+    /// Its arguments, as they are.
+    pub args: Vec<String>,
+    /// Its whole environment: what the operator passed on from the gate's own, and what was set.
+    pub env: Vec<(String, Secret<String>)>,
+    /// Its working directory; the gate's own if `None`.
+    pub cwd: Option<PathBuf>,
+    /// Whose calls share a process.
+    pub isolation: Isolation,
+    /// Most processes at a time.
+    pub processes_max: usize,
+    /// A process nobody used for this long is ended.
+    pub idle: Duration,
+    /// Time from the start of a process to its first answer.
+    pub start: Duration,
+    /// Time a process gets to end by itself after its stdin was closed, and again after SIGTERM.
+    pub stop: Duration,
+    /// Pause before a process that failed is started again: the first one, doubled up to the second.
+    pub backoff: (Duration, Duration),
+    /// What the operating system lets each process have.
+    pub resources: ProcessLimits,
+    /// The program that watches over children: the gate's own binary, started as `guard`.
+    pub guard: PathBuf,
+}
+
+/// Limits of the operating system (`setrlimit`) for a child process; `None` leaves the gate's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct ProcessLimits {
+    /// Address space in bytes (`RLIMIT_AS`).
+    pub memory_bytes: Option<u64>,
+    /// Open files (`RLIMIT_NOFILE`).
+    pub open_files: Option<u64>,
+    /// Processor seconds (`RLIMIT_CPU`).
+    pub cpu_secs: Option<u64>,
+}
+
+/// Whose calls share a child process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Isolation {
+    /// One process for each session of an agent; one for each agent where there are no sessions.
+    Session,
+    /// One process for each agent.
+    Agent,
+    /// One process for everybody.
+    Shared,
 }
 
 /// TLS towards an upstream.
@@ -229,6 +294,57 @@ pub struct EjectionSettings {
 pub struct RouteSettings {
     /// The path, starting with `/`.
     pub path: RoutePath,
-    /// The upstream it offers.
-    pub upstream: UpstreamName,
+    /// The upstreams it offers, in the order of the file; never empty. With several, their tools and
+    /// prompts appear as `upstream__name`.
+    pub upstreams: Vec<UpstreamName>,
+    /// Which tools it offers, and under which names.
+    pub tools: Curation,
+    /// The same for prompts.
+    pub prompts: Curation,
+    /// Which resources it offers, by the URIs agents see. Nothing is renamed or described.
+    pub resources: Curation,
+    /// What agents are told instead of the upstreams' own instructions.
+    pub instructions: Option<String>,
+    /// Whether agents that never send `Mcp-Session-Id` back are recognised without it.
+    pub soft_sessions: bool,
+    /// Whether HTTP+SSE of 2024-11-05 is served too, at this path plus `/sse`.
+    pub sse: bool,
+}
+
+/// What of the upstreams' offer a route shows, and how. All names are those agents see.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Curation {
+    /// Globs (`*` any characters, `?` one) of what is shown; everything if empty.
+    pub include: Vec<String>,
+    /// Globs of what is not shown, even if included.
+    pub exclude: Vec<String>,
+    /// Other names: the name it would have, and the name it gets.
+    pub rename: Vec<(String, String)>,
+    /// Other descriptions, by the name agents see (after renaming).
+    pub describe: Vec<(String, String)>,
+}
+
+impl Curation {
+    /// Whether it changes nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl RouteSettings {
+    /// A route that shows everything as it is.
+    #[must_use]
+    pub fn plain(path: RoutePath, upstreams: Vec<UpstreamName>) -> Self {
+        Self {
+            path,
+            upstreams,
+            tools: Curation::default(),
+            prompts: Curation::default(),
+            resources: Curation::default(),
+            instructions: None,
+            soft_sessions: false,
+            sse: false,
+        }
+    }
 }

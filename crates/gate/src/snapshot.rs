@@ -40,10 +40,28 @@ pub struct Snapshot {
 pub struct Route {
     /// The path.
     pub path: RoutePath,
+    /// The upstreams it offers, in the order of the file; never empty.
+    pub legs: Vec<Arc<Leg>>,
+}
+
+/// An upstream as one route offers it.
+#[derive(Debug)]
+pub struct Leg {
     /// The upstream.
     pub upstream: Arc<Upstream>,
     /// What is known about that upstream.
     pub knowledge: Arc<Knowledge>,
+}
+
+impl Route {
+    /// The upstream of a route that offers exactly one, as it is: calls pass straight through.
+    #[must_use]
+    pub fn straight(&self) -> Option<&Arc<Leg>> {
+        match self.legs.as_slice() {
+            [one] => Some(one),
+            _ => None,
+        }
+    }
 }
 
 /// Why a configuration cannot be put to work.
@@ -87,24 +105,28 @@ impl Snapshot {
         let mut known: HashMap<UpstreamName, Arc<Knowledge>> = previous
             .iter()
             .flat_map(|old| old.routes.values())
-            .filter(|route| {
+            .flat_map(|route| &route.legs)
+            .filter(|leg| {
                 upstreams
-                    .get(route.upstream.name())
-                    .is_some_and(|now| now.settings() == route.upstream.settings())
+                    .get(leg.upstream.name())
+                    .is_some_and(|now| now.settings() == leg.upstream.settings())
             })
-            .map(|route| (route.upstream.name().clone(), route.knowledge.clone()))
+            .map(|leg| (leg.upstream.name().clone(), leg.knowledge.clone()))
             .collect();
         let mut routes = HashMap::new();
         for route in &settings.routes {
-            let Some(upstream) = upstreams.get(&route.upstream) else {
-                return Err(CompileError::UpstreamUnknown {
-                    route: route.path.clone(),
-                    upstream: route.upstream.clone(),
-                });
-            };
-            let knowledge = known.entry(route.upstream.clone()).or_default().clone();
-            let compiled =
-                Route { path: route.path.clone(), upstream: upstream.clone(), knowledge };
+            let mut legs = Vec::with_capacity(route.upstreams.len());
+            for name in &route.upstreams {
+                let Some(upstream) = upstreams.get(name) else {
+                    return Err(CompileError::UpstreamUnknown {
+                        route: route.path.clone(),
+                        upstream: name.clone(),
+                    });
+                };
+                let knowledge = known.entry(name.clone()).or_default().clone();
+                legs.push(Arc::new(Leg { upstream: upstream.clone(), knowledge }));
+            }
+            let compiled = Route { path: route.path.clone(), legs };
             routes.insert(route.path.as_str().to_owned(), Arc::new(compiled));
         }
         Ok(Self {

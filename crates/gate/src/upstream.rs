@@ -12,6 +12,7 @@ mod balance;
 mod chunks;
 pub mod codec;
 mod deadline;
+pub mod duplex;
 mod endpoint;
 mod exchange;
 mod fault;

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
+use tollgate_core::ids::UpstreamName;
 use tollgate_gate::settings::{ClientCertificates, IdentitySettings, Settings};
 
 /// Capabilities that a later section of the file will switch on, for the list of what is off.
@@ -58,7 +59,8 @@ fn summary(path: &Path, checked: &Checked) -> String {
         line("upstream", format!("{}: {endpoints}", upstream.name));
     }
     for route in &settings.routes {
-        line("route", format!("{} -> {}", route.path, route.upstream));
+        let names: Vec<&str> = route.upstreams.iter().map(UpstreamName::as_str).collect();
+        line("route", format!("{} -> {}", route.path, names.join(", ")));
     }
     line(
         "identity",

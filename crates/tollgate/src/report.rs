@@ -86,7 +86,7 @@ fn routes(snapshot: &Snapshot) -> Vec<RouteStatus> {
     let each = snapshot.settings.routes.iter();
     each.map(|route| RouteStatus {
         path: route.path.to_string(),
-        upstreams: vec![route.upstream.to_string()],
+        upstreams: route.upstreams.iter().map(ToString::to_string).collect(),
     })
     .collect()
 }
@@ -99,9 +99,9 @@ fn upstreams(snapshot: &Snapshot) -> Vec<UpstreamStatus> {
 }
 
 fn upstream(snapshot: &Snapshot, upstream: &Arc<Upstream>) -> UpstreamStatus {
-    let mut routes = snapshot.routes.values();
-    let known = routes.find(|route| route.upstream.name() == upstream.name());
-    let known = known.map(|route| &*route.knowledge);
+    let mut legs = snapshot.routes.values().flat_map(|route| &route.legs);
+    let known = legs.find(|leg| leg.upstream.name() == upstream.name());
+    let known = known.map(|leg| &*leg.knowledge);
     UpstreamStatus {
         name: upstream.name().to_string(),
         era: era(upstream, known).into(),

@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tollgate_core::bounds::{DESCRIPTORS_RESERVED, MIB};
+use tollgate_core::ids::UpstreamName;
 use tracing_subscriber::EnvFilter;
 
 /// Runs the gate until it is told to stop.
@@ -156,8 +157,9 @@ fn announce(house: &House, checked: &Checked) {
     }
     let scheme = if settings.tls.is_some() { "https" } else { "http" };
     for route in &settings.routes {
-        let (path, upstream) = (&route.path, &route.upstream);
-        tracing::info!("route {scheme}://{}{path} -> {upstream}", house.address);
+        let names: Vec<&str> = route.upstreams.iter().map(UpstreamName::as_str).collect();
+        let (path, names) = (&route.path, names.join(", "));
+        tracing::info!("route {scheme}://{}{path} -> {names}", house.address);
     }
     tracing::info!(
         "not enforced: identity (anonymous callers), policy (every tool), limits (none), audit (none)"

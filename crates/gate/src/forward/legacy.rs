@@ -15,9 +15,7 @@ use crate::reply;
 use crate::route::{bounds, modern_only};
 use crate::session::{self, Held, Room, Sessions};
 use crate::settings::SessionLoss;
-use crate::upstream::{
-    Cause, Deadlines, Endpoint, Fields, Media, Outgoing, ReplyHeaders, SendError,
-};
+use crate::upstream::{Cause, Deadlines, Endpoint, Fields, Media, ReplyHeaders, SendError};
 use bytes::Bytes;
 use http::header::ACCEPT;
 use http::{HeaderValue, Method as HttpMethod, Response, StatusCode};
@@ -38,7 +36,7 @@ impl Forward<'_> {
     ) -> Result<Response<GateBody>, Refusal> {
         let body = with_legacy_version(post);
         let (endpoint, sent) = self.try_any(post_headers, &body, post).await?;
-        let expected = Expected::answers_to(post, self.call.route.knowledge.clone());
+        let expected = Expected::answers_to(post, self.leg.knowledge.clone());
         let Sent { mut ward, status, headers } = sent;
         if !status.is_success() {
             return self.refused_initialize(Sent { ward, status, headers }, expected).await;
@@ -62,7 +60,7 @@ impl Forward<'_> {
         &self,
         endpoint: &Endpoint,
     ) -> impl FnOnce(&ReplyHeaders) -> Option<Unclaimed> + Send + 'static {
-        let (farewells, upstream) = (&self.gate.farewells, &self.call.route.upstream);
+        let (farewells, upstream) = (&self.gate.farewells, &self.leg.upstream);
         let (farewells, upstream) = (farewells.clone(), upstream.clone());
         let endpoint = endpoint.id().clone();
         move |headers| farewells.unclaimed(upstream, endpoint, headers)
@@ -76,7 +74,7 @@ impl Forward<'_> {
         let Sent { ward, status, headers } = sent;
         let refused = self.refused(ward, status, &headers, &expected).await;
         // What a server without `initialize` says to one: 400 (-32022) or 404 (-32601).
-        let is_modern = self.call.route.knowledge.found().0 == crate::knowledge::Found::Modern;
+        let is_modern = self.leg.knowledge.found().0 == crate::knowledge::Found::Modern;
         if is_modern && matches!(status.as_u16(), 400 | 404) { Err(modern_only()) } else { refused }
     }
 
@@ -93,19 +91,20 @@ impl Forward<'_> {
         let negotiated = result.protocol_version.map(|version| version.decode(answer));
         let version = negotiated.as_deref().and_then(Version::parse);
         let Some(made) = made else { return Ok(None) };
-        self.call.route.knowledge.note_session();
+        self.leg.knowledge.note_session();
         let Some(version) = version else {
             return Err(Refusal::new(
                 Reason::UpstreamInvalid,
                 "the server answered `initialize` with a protocol version that has none",
             ));
         };
-        let memory = match self.call.route.upstream.settings().sessions {
+        let memory = match self.leg.upstream.settings().sessions {
             SessionLoss::Strict => None,
             SessionLoss::Recoverable => self.gate.memories.begin(&with_legacy_version(post)),
         };
         let owner = (self.call.caller, self.snapshot.settings.sessions.caps);
-        let bounds = bounds(self.snapshot, self.call, self.principal);
+        let owner_of = (self.principal, self.leg.upstream.name());
+        let bounds = bounds(self.snapshot, self.call, owner_of);
         let opened =
             self.gate.sessions.open(bounds, owner, version, (made.home().clone(), memory))?;
         made.claim();
@@ -139,7 +138,7 @@ impl Forward<'_> {
                 recovery::remember(self.gate, &session, post);
             }
             let generation = Generation(session.home.generation);
-            let expected = Expected::answers_to(post, self.call.route.knowledge.clone());
+            let expected = Expected::answers_to(post, self.leg.knowledge.clone());
             return self.answer(sent, expected, post, (Some(in_use), generation)).await;
         }
         Err(session::unknown())
@@ -151,7 +150,7 @@ impl Forward<'_> {
         session: &Session,
         version: Version,
     ) -> Result<Sent, SendError> {
-        let Some(endpoint) = self.call.route.upstream.endpoint(&session.home.endpoint) else {
+        let Some(endpoint) = self.leg.upstream.endpoint(&session.home.endpoint) else {
             return Err(gone());
         };
         let mut headers = post_headers();
@@ -205,7 +204,7 @@ impl Forward<'_> {
         version: Version,
         last_event_id: Option<&[u8]>,
     ) -> Result<Sent, SendError> {
-        let upstream = &self.call.route.upstream;
+        let upstream = &self.leg.upstream;
         let Some(endpoint) = upstream.endpoint(&session.home.endpoint) else {
             return Err(gone());
         };
@@ -217,8 +216,8 @@ impl Forward<'_> {
         }
         let first_byte = upstream.settings().timeouts.first_byte;
         let deadlines = Deadlines { first_byte, pause: None, total: None };
-        let exchange = endpoint
-            .send(Outgoing { method: HttpMethod::GET, headers, body: Bytes::new() }, deadlines);
+        let exchange =
+            endpoint.send(self.outgoing(HttpMethod::GET, headers, Bytes::new()), deadlines);
         let mut ward = self.gate.orphanage.ward(exchange, false);
         let (status, headers) = ward.head().await?;
         Ok(Sent { ward, status, headers })
@@ -236,7 +235,7 @@ impl Forward<'_> {
             let text = "this server sends nothing by itself: go on without this stream";
             return Err(Refusal::new(Reason::MethodNotAllowed, text));
         }
-        let expected = Expected::session_stream(resumes, self.call.route.knowledge.clone());
+        let expected = Expected::session_stream(resumes, self.leg.knowledge.clone());
         if !status.is_success() {
             return self.refused(ward, status, &headers, &expected).await;
         }
@@ -253,7 +252,7 @@ impl Forward<'_> {
     /// Ends a session here and upstream. The client is done with it, whatever the upstream says.
     pub(super) async fn end(&self, held: &Held) -> Response<GateBody> {
         if let Some(session) = self.gate.sessions.end(&held.session) {
-            let upstream = &self.call.route.upstream;
+            let upstream = &self.leg.upstream;
             self.gate.farewells.say(upstream, &session.home).await;
         }
         reply::empty(StatusCode::NO_CONTENT)

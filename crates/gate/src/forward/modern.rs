@@ -23,7 +23,7 @@ impl Forward<'_> {
             return Ok(reply::empty(StatusCode::ACCEPTED));
         }
         let (_, sent) = self.try_any(|| headers(post), &post.body, post).await?;
-        let expected = Expected::answers_to(post, self.call.route.knowledge.clone());
+        let expected = Expected::answers_to(post, self.leg.knowledge.clone());
         self.answer(sent, expected, post, (None, Generation(0))).await
     }
 }

@@ -281,7 +281,8 @@ async fn probe(endpoint: &Endpoint, health: &HealthSettings) -> Result<(), Strin
         let target: Uri = path.parse().map_err(|_| format!("`{path}` is not a path"))?;
         let mut headers = Fields::new();
         headers.add(&header::CONNECTION, &HeaderValue::from_static("close"));
-        let request = Outgoing { method: Method::GET, headers, body: Bytes::new() };
+        let request =
+            Outgoing { method: Method::GET, headers, body: Bytes::new(), on_behalf_of: None };
         let lead = endpoint.wiring().lead.to(&target);
         let mut due = Due::head(Instant::now() + health.timeout, None, None);
         match poll_fn(|cx| link.poll_head(cx, &mut due, (&lead, &request))).await {

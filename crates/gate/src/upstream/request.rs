@@ -8,6 +8,7 @@
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Uri};
+use tollgate_core::principal::CallerKey;
 
 /// Set by the endpoint, whatever the call says.
 const OURS: [&str; 4] = ["host", "accept-encoding", "content-length", "transfer-encoding"];
@@ -22,6 +23,9 @@ pub struct Outgoing {
     pub headers: Fields,
     /// The body, complete.
     pub body: Bytes,
+    /// Which caller it is made for; `None` for requests of the gate's own. Decides which child
+    /// process serves it, and is never sent.
+    pub on_behalf_of: Option<CallerKey>,
 }
 
 /// Header fields, kept as the lines they will be.
@@ -176,7 +180,10 @@ mod tests {
             headers.add(&HeaderName::from_static(name), &value.parse().unwrap());
         }
         let mut head = Vec::new();
-        lead.write(&Outgoing { method, headers, body: Bytes::from(body.to_owned()) }, &mut head);
+        lead.write(
+            &Outgoing { method, headers, body: Bytes::from(body.to_owned()), on_behalf_of: None },
+            &mut head,
+        );
         String::from_utf8(head).unwrap()
     }
 

@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::AbortOnDropHandle;
 use tollgate_core::ids::UpstreamName;
 use tollgate_gate::settings::{
-    EjectionSettings, HealthSettings, Probe, SessionLoss, UpstreamEra, UpstreamSettings,
+    EjectionSettings, HealthSettings, Probe, SessionLoss, Transport, UpstreamEra, UpstreamSettings,
     UpstreamTimeouts, UpstreamTls,
 };
 use tollgate_gate::upstream::{
@@ -159,6 +159,7 @@ pub(crate) async fn closed_port() -> SocketAddr {
 pub(crate) fn settings<U: AsRef<str>>(urls: &[U]) -> UpstreamSettings {
     UpstreamSettings {
         name: UpstreamName::from("stage"),
+        transport: Transport::Http,
         endpoints: urls.iter().map(|url| url.as_ref().parse().unwrap()).collect(),
         tls: UpstreamTls::default(),
         headers: Vec::new(),
@@ -200,6 +201,7 @@ pub(crate) const PATIENT: Deadlines = Deadlines {
 
 pub(crate) fn post(body: &str) -> Outgoing {
     Outgoing {
+        on_behalf_of: None,
         method: Method::POST,
         headers: Fields::new(),
         body: Bytes::copy_from_slice(body.as_bytes()),

@@ -30,10 +30,8 @@ pub(super) fn routes(raw: &Root, reading: &mut Reading<'_>) -> Vec<RouteSettings
     for row in &table.value.0 {
         path(row, reading);
         let Some(name) = offered(row, names.as_deref(), &mut used, reading) else { continue };
-        routes.push(RouteSettings {
-            path: RoutePath::from(row.name.as_str()),
-            upstream: UpstreamName::from(name),
-        });
+        let upstreams = vec![UpstreamName::from(name)];
+        routes.push(RouteSettings::plain(RoutePath::from(row.name.as_str()), upstreams));
     }
     for row in upstreams.unwrap_or_default().iter().filter(|row| !used.contains(row.name.as_str()))
     {

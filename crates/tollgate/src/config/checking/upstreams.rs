@@ -19,7 +19,7 @@ use tollgate_core::bounds::{
 };
 use tollgate_core::ids::{Secret, UpstreamName};
 use tollgate_gate::settings::{
-    EjectionSettings, HealthSettings, Probe, SessionLoss, UpstreamEra, UpstreamSettings,
+    EjectionSettings, HealthSettings, Probe, SessionLoss, Transport, UpstreamEra, UpstreamSettings,
     UpstreamTimeouts, UpstreamTls,
 };
 use url::Url;
@@ -99,6 +99,7 @@ fn upstream(row: &Row<Upstream>, reading: &mut Reading<'_>) -> Option<UpstreamSe
     }
     Some(UpstreamSettings {
         name: UpstreamName::from(name.as_str()),
+        transport: Transport::Http,
         endpoints,
         tls,
         headers,
