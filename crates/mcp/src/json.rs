@@ -18,11 +18,13 @@ mod message;
 mod protocol;
 mod run;
 mod scan;
+mod shift;
 mod splice;
 mod text;
 mod walk;
 
 pub use fault::{Fault, FaultKind};
+pub use shift::replace;
 pub use splice::{elements, find_path, splice};
 pub(crate) use walk::{Skip, skip_space, skip_string, skip_value};
 
