@@ -175,6 +175,9 @@ pub const RESTORED_INITIALIZE_BYTES_MAX: usize = 16 * KIB;
 pub const ANNOTATED_TOOLS_MAX: usize = 1_000;
 /// Messages waiting in one direction of a line to a child process or an event stream.
 pub const LINE_MESSAGES_MAX: usize = 64;
+/// Names (URIs, task ids) that a hub changes in one message of an upstream; those beyond are emptied.
+/// With some 50 bytes each, a message grows by at most 3 MiB.
+pub const REWRITES_MAX: usize = 65_536;
 
 const _: () = assert!(CONNECTION_BUFFER_BYTES_MAX > HEAD_BYTES_MAX);
 const _: () = assert!(REPLY_BYTES_MAX >= REQUEST_BYTES_MAX);
