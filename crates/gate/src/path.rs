@@ -64,8 +64,8 @@ async fn contained<T>(
 }
 
 async fn carry(
-    gate: &Gate,
-    snapshot: &Snapshot,
+    gate: &Arc<Gate>,
+    snapshot: &Arc<Snapshot>,
     request: Request<Incoming>,
     peer: &Peer,
     ledger: &mut Ledger,

@@ -8,7 +8,7 @@ use super::{Forward, Sent, refuse_send};
 use crate::body::GateBody;
 use crate::call::Post;
 use crate::expect::Expected;
-use crate::generation::Generation;
+use crate::generation::Mark;
 use crate::relay::{StreamBody, Terms};
 use crate::reply;
 use crate::session::OpenStream;
@@ -33,7 +33,7 @@ impl Forward<'_> {
         sent: Sent,
         mut expected: Expected,
         post: &Post,
-        (session, generation): (Option<OpenStream>, Generation),
+        (session, mark): (Option<OpenStream>, Mark),
     ) -> Result<Response<GateBody>, Refusal> {
         let Sent { mut ward, status, headers } = sent;
         if !status.is_success() {
@@ -53,7 +53,7 @@ impl Forward<'_> {
                 };
                 Ok(reply::json(status, whole))
             }
-            Media::Events => Ok(events(self.stream(ward, expected, (session, generation))?)),
+            Media::Events => Ok(stream_response(self.stream(ward, expected, (session, mark))?)),
             Media::Other => {
                 ward.abandon();
                 Err(Refusal::new(
@@ -69,7 +69,7 @@ impl Forward<'_> {
         &self,
         ward: Ward,
         expected: Expected,
-        (session, generation): (Option<OpenStream>, Generation),
+        (session, mark): (Option<OpenStream>, Mark),
     ) -> Result<StreamBody, Refusal> {
         let limits = &self.snapshot.settings.limits;
         let slot = if expected.is_lasting() {
@@ -81,7 +81,7 @@ impl Forward<'_> {
             expected,
             event_bytes_max: limits.reply_bytes_max,
             keepalive: limits.stream_keepalive,
-            generation,
+            mark,
             drain: self.gate.drain.clone(),
         };
         Ok(StreamBody::new(ward, terms, session, slot))
@@ -138,8 +138,13 @@ impl Forward<'_> {
 }
 
 /// The response that carries a stream.
-pub(super) fn events(stream: StreamBody) -> Response<GateBody> {
-    let mut response = Response::new(GateBody::Stream(Box::new(stream)));
+pub(super) fn stream_response(stream: StreamBody) -> Response<GateBody> {
+    events(GateBody::Stream(Box::new(stream)))
+}
+
+/// The response whose body is a stream of events.
+pub(crate) fn events(body: GateBody) -> Response<GateBody> {
+    let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));

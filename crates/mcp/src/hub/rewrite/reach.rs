@@ -79,6 +79,7 @@ pub(super) fn result(body: &[u8], result: Span, method: Method) -> Result<Edits,
         | Method::Subscribe
         | Method::Unsubscribe
         | Method::SetLevel
+        | Method::Complete
         | Method::Other => return Ok(Vec::new()),
     };
     let mut edits = Vec::new();
