@@ -119,6 +119,37 @@ pub const CREDENTIAL_BYTES_MAX: usize = 8 * KIB;
 /// Most keys that unseal session ids: each is tried in turn on every request.
 pub const SEAL_KEYS_MAX: usize = 8;
 
+/// Most upstreams of one route: a list asks each of them.
+pub const ROUTE_UPSTREAMS_MAX: usize = 256;
+/// Most entries in one list of a route's curation.
+pub const CURATION_ENTRIES_MAX: usize = 1_000;
+/// Longest glob of a curation, in bytes: twice the longest name, and room for most URIs.
+pub const GLOB_BYTES_MAX: usize = 256;
+/// Longest name a tool or prompt may be given, in bytes: what common clients take.
+pub const SHOWN_NAME_BYTES_MAX: usize = 64;
+/// Longest description a tool or prompt may be given, in bytes. It costs its tokens in every list.
+pub const DESCRIPTION_BYTES_MAX: usize = 4 * KIB;
+/// Longest instructions of a route, in bytes. They cost their tokens in every conversation.
+pub const INSTRUCTIONS_BYTES_MAX: usize = 16 * KIB;
+
+/// Most processes of one stdio upstream: a Node.js or Python server takes some 50 MiB each.
+pub const PROCESSES_MAX: usize = 100;
+/// A child process nobody used for this many seconds is ended.
+pub const PROCESS_IDLE_SECS: u64 = 10 * 60;
+/// From the start of a child process to its first answer, in seconds: `npx` and `uvx` download the
+/// server the first time.
+pub const PROCESS_START_SECS: u64 = 60;
+/// A child process gets this many seconds to end after its stdin was closed, and again after SIGTERM.
+pub const PROCESS_STOP_SECS: u64 = 2;
+/// Pause before a child process that failed is started again, in seconds; doubled each time.
+pub const PROCESS_BACKOFF_FIRST_SECS: u64 = 1;
+/// Longest such pause, in seconds.
+pub const PROCESS_BACKOFF_MAX_SECS: u64 = 60;
+/// Most arguments of a command, and most variables set for it.
+pub const COMMAND_WORDS_MAX: usize = 256;
+/// Longest argument, and longest value of a variable, in bytes. Linux takes 128 KiB.
+pub const COMMAND_WORD_BYTES_MAX: usize = 32 * KIB;
+
 /// Each endpoint is asked for its health every so many seconds.
 pub const HEALTH_EVERY_SECS: u64 = 5;
 /// An endpoint must answer a health check within this many seconds.

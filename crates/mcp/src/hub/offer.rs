@@ -141,7 +141,7 @@ impl Offer {
             }
         }
         hub.instructions = match instructions {
-            Some(instructions) => Some(instructions.to_owned()),
+            Some(instructions) => Some(instructions.to_owned()).filter(|text| !text.is_empty()),
             None if text.is_empty() => None,
             None => Some(cut(&text, instructions_max)),
         };
@@ -249,13 +249,13 @@ fn cut(text: &str, bytes_max: usize) -> String {
     format!("{}\n[cut by the gateway: {left_out} more bytes]", &visible[..end])
 }
 
-/// Controls, bidirectional controls and tags. Joiners and variation selectors stay: text needs them.
+/// Controls, line separators, bidirectional controls and tags. Joiners and variation selectors stay: text needs them.
 fn is_hidden_in_text(letter: char) -> bool {
     letter.is_control()
         || matches!(
             letter,
             '\u{200e}'..='\u{200f}'
-                | '\u{202a}'..='\u{202e}'
+                | '\u{2028}'..='\u{202e}'
                 | '\u{2066}'..='\u{2069}'
                 | '\u{e0000}'..='\u{e007f}'
         )
