@@ -173,6 +173,23 @@ pub const RESTORED_SUBSCRIPTIONS_MAX: usize = 64;
 pub const RESTORED_INITIALIZE_BYTES_MAX: usize = 16 * KIB;
 /// Tools of one upstream whose header annotations are remembered.
 pub const ANNOTATED_TOOLS_MAX: usize = 1_000;
+/// Streams of agents on HTTP+SSE (2024-11-05), in total.
+pub const HTTP_SSE_STREAMS_MAX: usize = 20_000;
+/// Requests of one such stream in progress: about as many as SDKs make connections for.
+pub const HTTP_SSE_CALLS_MAX: usize = 64;
+/// Requests of one such stream that were accepted and wait for their turn.
+pub const HTTP_SSE_WAITING_MAX: usize = 64;
+/// Events of one such stream that its calls have ready before the client takes them.
+pub const HTTP_SSE_EVENTS_MAX: usize = 4;
+/// A request on such a stream waits this many seconds for room before it is refused.
+pub const HTTP_SSE_ROOM_SECS: u64 = 10;
+/// Such a stream that nobody posts to within this many seconds is ended.
+pub const HTTP_SSE_UNUSED_SECS: u64 = 60;
+/// Pause before the upstream's own stream is opened again, in seconds: the first one, and the
+/// longest that doubling leads to.
+pub const HTTP_SSE_REOPEN_SECS: (u64, u64) = (1, 30);
+/// How often in a row an answer that broke off is asked for again without anything coming.
+pub const HTTP_SSE_RESUMES_MAX: u32 = 5;
 /// Messages waiting in one direction of a line to a child process or an event stream.
 pub const LINE_MESSAGES_MAX: usize = 64;
 

@@ -2,6 +2,7 @@
 
 use crate::drain::Drain;
 use crate::farewell::Farewells;
+use crate::http_sse::Lanes;
 use crate::recovery::Memories;
 use crate::session::Sessions;
 use crate::settings::Settings;
@@ -24,9 +25,10 @@ pub struct Gate {
     pub(crate) farewells: Farewells,
     pub(crate) memories: Memories,
     pub(crate) streams: Streams,
+    pub(crate) lanes: Lanes,
     pub(crate) drain: Drain,
     pub(crate) clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
+    pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) panics: AtomicU64,
 }
 
@@ -49,6 +51,7 @@ impl Gate {
             farewells: Farewells::default(),
             memories: Memories::default(),
             streams: Streams::default(),
+            lanes: Lanes::default(),
             drain,
             clock,
             entropy,

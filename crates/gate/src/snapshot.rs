@@ -2,6 +2,7 @@
 //! to its last. A request loads it once; a reload never changes one under a request.
 
 use crate::admit::Admit;
+use crate::http_sse;
 use crate::identify::Identify;
 use crate::knowledge::Knowledge;
 use crate::names::Names;
@@ -25,6 +26,8 @@ pub struct Snapshot {
     pub seal: Arc<Seal>,
     /// Routes by path.
     pub routes: HashMap<String, Arc<Route>>,
+    /// Routes that serve HTTP+SSE too, by the path where they do.
+    pub sse_routes: HashMap<String, Arc<Route>>,
     /// The upstreams and their endpoints.
     pub upstreams: Arc<Upstreams>,
     /// How callers are identified.
@@ -42,6 +45,8 @@ pub struct Route {
     pub path: RoutePath,
     /// The upstreams it offers, in the order of the file; never empty.
     pub legs: Vec<Arc<Leg>>,
+    /// Whether agents that never send `Mcp-Session-Id` back are recognised without it.
+    pub soft_sessions: bool,
 }
 
 /// An upstream as one route offers it.
@@ -64,6 +69,14 @@ impl Route {
     }
 }
 
+impl Snapshot {
+    /// Whether anything is served at this path.
+    #[must_use]
+    pub fn serves(&self, path: &str) -> bool {
+        self.routes.contains_key(path) || self.sse_routes.contains_key(path)
+    }
+}
+
 /// Why a configuration cannot be put to work.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
@@ -80,6 +93,17 @@ pub enum CompileError {
         route: RoutePath,
         /// The name.
         upstream: UpstreamName,
+    },
+    /// The path where a route serves HTTP+SSE is another route.
+    #[error(
+        "route `{route}` with `sse: true` also serves `{path}`, which is a route of its own: give \
+         one of them another path"
+    )]
+    PathTaken {
+        /// The route with HTTP+SSE.
+        route: RoutePath,
+        /// The path both want.
+        path: String,
     },
 }
 
@@ -126,13 +150,16 @@ impl Snapshot {
                 let knowledge = known.entry(name.clone()).or_default().clone();
                 legs.push(Arc::new(Leg { upstream: upstream.clone(), knowledge }));
             }
-            let compiled = Route { path: route.path.clone(), legs };
+            let soft_sessions = route.soft_sessions;
+            let compiled = Route { path: route.path.clone(), legs, soft_sessions };
             routes.insert(route.path.as_str().to_owned(), Arc::new(compiled));
         }
+        let sse_routes = http_sse::paths(&settings.routes, &routes)?;
         Ok(Self {
             names: Names::new(&settings.names),
             seal,
             routes,
+            sse_routes,
             upstreams,
             identify: Identify::Anonymous,
             permit: Permit::Open,
