@@ -238,8 +238,6 @@ pub const LISTS_REST_MILLIS_MAX: u64 = 30_000;
 pub const LISTS_DEBOUNCE_MILLIS: u64 = 200;
 /// What hubs know of an upstream is let go of when nobody has used it for so many seconds.
 pub const CATALOG_IDLE_SECS: u64 = 600;
-/// Longest instructions of all upstreams of a route together, and of each.
-pub const INSTRUCTIONS_BYTES_MAX: usize = 16 * KIB;
 /// How long agents may take the greeting of a hub for fresh, in milliseconds.
 pub const DISCOVER_TTL_MILLIS: u64 = 10_000;
 /// Events waiting to be written to the one stream that several make up.
@@ -248,6 +246,23 @@ pub const EVENTS_WAITING_MAX: usize = 16;
 pub const LEG_STREAM_TRIES_MAX: u32 = 4;
 /// Longest wait of a subscription for upstreams to acknowledge their part, in seconds.
 pub const SUBSCRIBED_WAIT_SECS: u64 = 5;
+/// Streams of agents on HTTP+SSE (2024-11-05), in total.
+pub const HTTP_SSE_STREAMS_MAX: usize = 20_000;
+/// Requests of one such stream in progress: about as many as SDKs make connections for.
+pub const HTTP_SSE_CALLS_MAX: usize = 64;
+/// Requests of one such stream that were accepted and wait for their turn.
+pub const HTTP_SSE_WAITING_MAX: usize = 64;
+/// Events of one such stream that its calls have ready before the client takes them.
+pub const HTTP_SSE_EVENTS_MAX: usize = 4;
+/// A request on such a stream waits this many seconds for room before it is refused.
+pub const HTTP_SSE_ROOM_SECS: u64 = 10;
+/// Such a stream that nobody posts to within this many seconds is ended.
+pub const HTTP_SSE_UNUSED_SECS: u64 = 60;
+/// Pause before the upstream's own stream is opened again, in seconds: the first one, and the
+/// longest that doubling leads to.
+pub const HTTP_SSE_REOPEN_SECS: (u64, u64) = (1, 30);
+/// How often in a row an answer that broke off is asked for again without anything coming.
+pub const HTTP_SSE_RESUMES_MAX: u32 = 5;
 /// Messages waiting in one direction of a line to a child process or an event stream.
 pub const LINE_MESSAGES_MAX: usize = 64;
 /// Names (URIs, task ids) that a hub changes in one message of an upstream; those beyond are emptied.

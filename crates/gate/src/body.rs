@@ -1,5 +1,6 @@
 //! The bodies the gate answers with.
 
+use crate::http_sse::AgentStream;
 use crate::relay::StreamBody;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -16,6 +17,8 @@ pub enum GateBody {
     Stream(Box<StreamBody>),
     /// Pieces of events that a task writes.
     Channel(mpsc::Receiver<Bytes>),
+    /// All that is said to an agent on HTTP+SSE.
+    HttpSse(Box<AgentStream>),
 }
 
 /// The stream was cut because its upstream broke off: the client must not take it for complete.
@@ -37,13 +40,14 @@ impl Body for GateBody {
             Self::Channel(pieces) => {
                 pieces.poll_recv(context).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
             }
+            Self::HttpSse(stream) => stream.poll_events(context).map(|piece| piece.map(Ok)),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Full(piece) => piece.is_none(),
-            Self::Stream(_) | Self::Channel(_) => false,
+            Self::Stream(_) | Self::Channel(_) | Self::HttpSse(_) => false,
         }
     }
 
@@ -51,7 +55,7 @@ impl Body for GateBody {
         match self {
             Self::Full(None) => SizeHint::with_exact(0),
             Self::Full(Some(bytes)) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Stream(_) | Self::Channel(_) => SizeHint::default(),
+            Self::Stream(_) | Self::Channel(_) | Self::HttpSse(_) => SizeHint::default(),
         }
     }
 }

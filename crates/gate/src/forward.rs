@@ -8,7 +8,6 @@
 
 mod answer;
 
-pub(crate) use answer::events;
 pub mod legacy;
 mod modern;
 

@@ -2,6 +2,7 @@
 
 use crate::drain::Drain;
 use crate::farewell::Farewells;
+use crate::http_sse::Lanes;
 use crate::hub::News;
 use crate::recovery::Memories;
 use crate::seal::{Purpose, Seal};
@@ -27,9 +28,10 @@ pub struct Gate {
     pub(crate) memories: Memories,
     pub(crate) streams: Streams,
     pub(crate) news: News,
+    pub(crate) lanes: Lanes,
     pub(crate) drain: Drain,
     pub(crate) clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
+    pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) panics: AtomicU64,
 }
 
@@ -53,6 +55,7 @@ impl Gate {
             memories: Memories::default(),
             streams: Streams::default(),
             news: News::default(),
+            lanes: Lanes::default(),
             drain,
             clock,
             entropy,

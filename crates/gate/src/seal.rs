@@ -29,6 +29,8 @@ pub enum Purpose {
     Session,
     /// A place in a list of a hub.
     Cursor,
+    /// The stream of an agent on HTTP+SSE.
+    HttpSse,
 }
 
 impl Purpose {
@@ -36,6 +38,7 @@ impl Purpose {
         match self {
             Self::Session => b"tollgate/session/1\0",
             Self::Cursor => b"tollgate/cursor/1\0",
+            Self::HttpSse => b"tollgate/http-sse/1\0",
         }
     }
 }

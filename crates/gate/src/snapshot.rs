@@ -2,6 +2,7 @@
 //! to its last. A request loads it once; a reload never changes one under a request.
 
 use crate::admit::Admit;
+use crate::http_sse;
 use crate::hub;
 use crate::identify::Identify;
 use crate::knowledge::Knowledge;
@@ -26,6 +27,8 @@ pub struct Snapshot {
     pub seal: Arc<Seal>,
     /// Routes by path.
     pub routes: HashMap<String, Arc<Route>>,
+    /// Routes that serve HTTP+SSE too, by the path where they do.
+    pub sse_routes: HashMap<String, Arc<Route>>,
     /// The upstreams and their endpoints.
     pub upstreams: Arc<Upstreams>,
     /// How callers are identified.
@@ -45,6 +48,8 @@ pub struct Route {
     pub legs: Vec<Arc<Leg>>,
     /// How they are offered.
     pub plan: Plan,
+    /// Whether agents that never send `Mcp-Session-Id` back are recognised without it.
+    pub soft_sessions: bool,
 }
 
 /// How a route offers its upstreams.
@@ -76,6 +81,14 @@ impl Route {
     }
 }
 
+impl Snapshot {
+    /// Whether anything is served at this path.
+    #[must_use]
+    pub fn serves(&self, path: &str) -> bool {
+        self.routes.contains_key(path) || self.sse_routes.contains_key(path)
+    }
+}
+
 /// Why a configuration cannot be put to work.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
@@ -92,6 +105,17 @@ pub enum CompileError {
         route: RoutePath,
         /// The name.
         upstream: UpstreamName,
+    },
+    /// The path where a route serves HTTP+SSE is another route.
+    #[error(
+        "route `{route}` with `sse: true` also serves `{path}`, which is a route of its own: give \
+         one of them another path"
+    )]
+    PathTaken {
+        /// The route with HTTP+SSE.
+        route: RoutePath,
+        /// The path both want.
+        path: String,
     },
 }
 
@@ -147,13 +171,16 @@ impl Snapshot {
                 (None, Some(only)) => Plan::Straight(only.clone()),
                 (plan, _) => Plan::Hub(Arc::new(plan.unwrap_or_default())),
             };
-            let compiled = Route { path: route.path.clone(), legs, plan };
+            let soft_sessions = route.soft_sessions;
+            let compiled = Route { path: route.path.clone(), legs, plan, soft_sessions };
             routes.insert(route.path.as_str().to_owned(), Arc::new(compiled));
         }
+        let sse_routes = http_sse::paths(&settings.routes, &routes)?;
         Ok(Self {
             names: Names::new(&settings.names),
             seal,
             routes,
+            sse_routes,
             upstreams,
             identify: Identify::Anonymous,
             permit: Permit::Open,

@@ -16,15 +16,13 @@ use crate::streams::StreamSlot;
 use crate::upstream::{Media, ReplyHeaders};
 use crate::ward::{Gather, Ward};
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::{Response, StatusCode};
 use tollgate_core::bounds::KIB;
 use tollgate_core::refusal::{Reason, Refusal};
 use tollgate_mcp::era::{Era, modern};
 
 /// Most that is read of a reply that is no answer.
 const DISCARDED_BYTES_MAX: usize = 64 * KIB;
-const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 impl Forward<'_> {
     /// Turns a reply to a POST into the client's response.
@@ -139,18 +137,7 @@ impl Forward<'_> {
 
 /// The response that carries a stream.
 pub(super) fn stream_response(stream: StreamBody) -> Response<GateBody> {
-    events(GateBody::Stream(Box::new(stream)))
-}
-
-/// The response whose body is a stream of events.
-pub(crate) fn events(body: GateBody) -> Response<GateBody> {
-    let mut response = Response::new(body);
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    // SPEC: 2026-07-28 streamable-http: proxies in between must not hold events back.
-    headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
-    response
+    reply::events(GateBody::Stream(Box::new(stream)))
 }
 
 /// Reads what is no answer, so that the connection can be used again.

@@ -42,7 +42,7 @@ impl Front<'_> {
         if !wants_answer {
             return Ok(reply::empty(StatusCode::ACCEPTED));
         }
-        Ok(crate::forward::events(GateBody::Channel(body)))
+        Ok(crate::reply::events(GateBody::Channel(body)))
     }
 }
 

@@ -110,7 +110,7 @@ impl Chorus {
                 this.sing(out).await;
             }
         });
-        crate::forward::events(GateBody::Channel(body))
+        crate::reply::events(GateBody::Channel(body))
     }
 
     /// Writes until the agent leaves, its session ends or the gate shuts down.
