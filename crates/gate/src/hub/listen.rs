@@ -77,6 +77,7 @@ impl Front<'_> {
         };
         let keys = ["toolsListChanged", "promptsListChanged", "resourcesListChanged"];
         chorus.wants = keys.map(is_wanted);
+        chorus.stage.attend(chorus.wants);
         let mut waiting = Vec::new();
         for (leg, members) in self.shares(post, wanted) {
             let span = wanted;
