@@ -38,7 +38,7 @@ pub use request::{Fields, Outgoing};
 pub use status::{EndpointState, EndpointStatus};
 pub use tls::TlsError;
 
-use crate::settings::UpstreamSettings;
+use crate::settings::{Transport, UpstreamSettings};
 use crate::upstream::endpoint::Trouble;
 use crate::upstream::health::Rules;
 use crate::upstream::plan::Plan;
@@ -149,6 +149,15 @@ impl Upstream {
     #[must_use]
     pub fn settings(&self) -> &UpstreamSettings {
         &self.settings
+    }
+
+    /// How long it may take to be there at all, where it has to be started.
+    #[must_use]
+    pub fn start_time(&self) -> Duration {
+        match &self.settings.transport {
+            Transport::Stdio(stdio) => stdio.start,
+            Transport::Http | Transport::Sse => Duration::ZERO,
+        }
     }
 
     /// The endpoint for a call that is not pinned: the less loaded of two usable ones. `None`, at

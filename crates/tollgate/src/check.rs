@@ -9,7 +9,9 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 use tollgate_core::ids::UpstreamName;
-use tollgate_gate::settings::{ClientCertificates, IdentitySettings, Settings};
+use tollgate_gate::settings::{
+    ClientCertificates, IdentitySettings, Isolation, Settings, Transport, UpstreamSettings,
+};
 
 /// Capabilities that a later section of the file will switch on, for the list of what is off.
 const ABSENT: [&str; 4] = ["policy", "limits", "audit", "telemetry"];
@@ -51,16 +53,12 @@ fn summary(path: &Path, checked: &Checked) -> String {
     line("gate", gate(settings));
     line("admin", format!("http://{}", checked.admin));
     for upstream in &settings.upstreams {
-        let endpoints = match upstream.endpoints.as_slice() {
-            // The origin only: paths and queries of some servers hold their key.
-            [one] => one.origin().ascii_serialization(),
-            many => format!("{} endpoints", many.len()),
-        };
-        line("upstream", format!("{}: {endpoints}", upstream.name));
+        line("upstream", format!("{}: {}", upstream.name, reached(upstream)));
     }
     for route in &settings.routes {
         let names: Vec<&str> = route.upstreams.iter().map(UpstreamName::as_str).collect();
-        line("route", format!("{} -> {}", route.path, names.join(", ")));
+        let old = if route.sse { " (HTTP+SSE too)" } else { "" };
+        line("route", format!("{}{old} -> {}", route.path, names.join(", ")));
     }
     line(
         "identity",
@@ -74,6 +72,32 @@ fn summary(path: &Path, checked: &Checked) -> String {
     }
     line("off", ABSENT.join(", "));
     text
+}
+
+fn reached(upstream: &UpstreamSettings) -> String {
+    let stdio = match &upstream.transport {
+        Transport::Stdio(stdio) => stdio,
+        transport @ (Transport::Http | Transport::Sse) => {
+            let old = if *transport == Transport::Sse { " (HTTP+SSE)" } else { "" };
+            return match upstream.endpoints.as_slice() {
+                // The origin only: paths and queries of some servers hold their key.
+                [one] => format!("{}{old}", one.origin().ascii_serialization()),
+                many => format!("{} endpoints", many.len()),
+            };
+        }
+    };
+    // Arguments only by their number: some servers take their key there.
+    let arguments = match stdio.args.len() {
+        0 => "no arguments".to_owned(),
+        1 => "1 argument".to_owned(),
+        count => format!("{count} arguments"),
+    };
+    let shared = match stdio.isolation {
+        Isolation::Session => "a process for each session",
+        Isolation::Agent => "a process for each agent",
+        Isolation::Shared => "one process for all",
+    };
+    format!("{} with {arguments} (stdio, {shared})", stdio.command)
 }
 
 fn gate(settings: &Settings) -> String {

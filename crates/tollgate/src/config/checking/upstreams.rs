@@ -1,11 +1,14 @@
 //! Checks of the upstreams: names, endpoints, deadlines, health, credentials.
+//!
+//! Exactly one way to reach each. Next: `stdio.rs` for those that are child processes.
 
+use crate::config::checking::stdio::stdio;
 use crate::config::checking::{Pem, at_most, in_range, pem_file, within};
 use crate::config::collections::{OffOr, Row, Table};
 use crate::config::cover::shown_name;
 use crate::config::decode::{At, Key};
 use crate::config::raw::{
-    Credential, Ejection, Health, Http, Root, Upstream, UpstreamTimeoutsRaw, UpstreamTlsRaw,
+    Credential, Ejection, Health, Http, Root, Sse, Upstream, UpstreamTimeoutsRaw, UpstreamTlsRaw,
 };
 use crate::config::reading::Reading;
 use crate::config::report::Pos;
@@ -15,7 +18,8 @@ use crate::config::values::{Check, Era, HostName, Loss, Web};
 use std::collections::HashSet;
 use std::time::Duration;
 use tollgate_core::bounds::{
-    CREDENTIAL_BYTES_MAX, CREDENTIAL_HEADERS_MAX, ENDPOINTS_MAX, UPSTREAMS_MAX,
+    CREDENTIAL_BYTES_MAX, CREDENTIAL_HEADERS_MAX, EJECTION_SECS, ENDPOINTS_MAX,
+    HEALTH_TIMEOUT_SECS, HEALTHY_AFTER, RESOLVE_EVERY_SECS, UNHEALTHY_AFTER, UPSTREAMS_MAX,
 };
 use tollgate_core::ids::{Secret, UpstreamName};
 use tollgate_gate::settings::{
@@ -79,45 +83,145 @@ fn upstream(row: &Row<Upstream>, reading: &mut Reading<'_>) -> Option<UpstreamSe
     }
     let raw = row.value.as_ref()?;
     let headers = raw.credential.given().map(|c| credential(&c.value, reading)).unwrap_or_default();
-    let At { value: http, at } = raw.http.given()?;
-    let endpoints = endpoints(name, http, at, reading);
-    let tls = http
-        .tls
-        .given()
-        .map(|tls| upstream_tls(name, &tls.value, &tls.at, reading))
-        .unwrap_or_default();
-    if let Some(given) = http
-        .tls
-        .given()
-        .filter(|_| !endpoints.is_empty() && endpoints.iter().all(|url| url.scheme() == "http"))
-    {
-        reading.wrong(
-            &given.at,
-            format!("upstream `{name}` has `tls`, but its URLs are `http`"),
-            "write `https://` in the URL, or remove `tls`",
-        );
-    }
+    let Reached { transport, endpoints, tls, timeouts, health, ejection, resolve_every } =
+        reached(row, raw, reading)?;
     Some(UpstreamSettings {
         name: UpstreamName::from(name.as_str()),
-        transport: Transport::Http,
+        era: era(raw, &transport, reading),
+        transport,
         endpoints,
         tls,
         headers,
-        era: match raw.era.value {
-            Era::Auto => UpstreamEra::Auto,
-            Era::Legacy => UpstreamEra::Legacy,
-            Era::Modern => UpstreamEra::Modern,
-            Era::Both => UpstreamEra::Both,
-        },
         sessions: match raw.sessions.value {
             Loss::Strict => SessionLoss::Strict,
             Loss::Recoverable => SessionLoss::Recoverable,
         },
+        timeouts,
+        health,
+        ejection,
+        resolve_every,
+    })
+}
+
+/// How an upstream is reached, and what depends on it.
+struct Reached {
+    transport: Transport,
+    endpoints: Vec<Url>,
+    tls: UpstreamTls,
+    timeouts: UpstreamTimeouts,
+    health: HealthSettings,
+    ejection: EjectionSettings,
+    resolve_every: Duration,
+}
+
+fn reached(row: &Row<Upstream>, raw: &Upstream, reading: &mut Reading<'_>) -> Option<Reached> {
+    let name = &shown_name(&row.name);
+    let ways = [
+        ("http", raw.http.is_absent()),
+        ("sse", raw.sse.is_absent()),
+        ("stdio", raw.stdio.is_absent()),
+    ];
+    let written: Vec<&str> =
+        ways.into_iter().filter(|(_, absent)| !absent).map(|(way, _)| way).collect();
+    match written.as_slice() {
+        [_] => {}
+        [] => {
+            reading.wrong(
+                &row.at,
+                format!("nothing says how upstream `{name}` is reached"),
+                "add `http: { url: \"http://10.0.0.1:9001/mcp\" }`, or `stdio: { command: npx, args: [...] }` for a program to start, or `sse: { url: ... }` for an old HTTP+SSE server",
+            );
+            return None;
+        }
+        [_, _, ..] => {
+            reading.wrong(
+                &row.at,
+                format!(
+                    "upstream `{name}` has `{}`: it is reached in one way only",
+                    written.join("` and `")
+                ),
+                "keep one; two servers are two upstreams, and a route may offer both",
+            );
+            return None;
+        }
+    }
+    if let Some(http) = raw.http.given() {
+        return Some(over_http(name, http, reading));
+    }
+    if let Some(sse) = raw.sse.given() {
+        return Some(over_sse(name, &sse.value, reading));
+    }
+    if let Some(given) = raw.credential.given() {
+        reading.wrong(
+            &given.at,
+            format!("upstream `{name}` has a `credential`, but a program is sent no headers"),
+            "give the secret to the program: `env: { API_KEY: \"${env:API_KEY}\" }` below `stdio`",
+        );
+    }
+    let (settings, timeouts) = stdio(name, &raw.stdio.given()?.value, reading)?;
+    Some(unwatched(Transport::Stdio(Box::new(settings)), timeouts))
+}
+
+fn over_http(name: &str, given: &At<Http>, reading: &mut Reading<'_>) -> Reached {
+    let At { value: http, at } = given;
+    let endpoints = endpoints(name, http, at, reading);
+    Reached {
+        transport: Transport::Http,
+        tls: tls(name, &http.tls, &endpoints, reading),
+        endpoints,
         timeouts: timeouts(&http.timeouts.value, reading),
         health: health(&http.health.value, reading),
         ejection: ejection(&http.ejection.value, reading),
         resolve_every: http.resolve_every.value.0,
-    })
+    }
+}
+
+fn over_sse(name: &str, sse: &Sse, reading: &mut Reading<'_>) -> Reached {
+    let endpoints: Vec<Url> = sse.url.given().map(|url| url.value.0.clone()).into_iter().collect();
+    let tls = tls(name, &sse.tls, &endpoints, reading);
+    let timeouts = timeouts(&sse.timeouts.value, reading);
+    Reached { endpoints, tls, ..unwatched(Transport::Sse, timeouts) }
+}
+
+/// Without health checks and ejection: there is no other endpoint to turn to.
+fn unwatched(transport: Transport, timeouts: UpstreamTimeouts) -> Reached {
+    Reached {
+        transport,
+        endpoints: Vec::new(),
+        tls: UpstreamTls::default(),
+        timeouts,
+        health: HealthSettings {
+            probe: Probe::Connect,
+            every: Duration::ZERO,
+            timeout: Duration::from_secs(HEALTH_TIMEOUT_SECS),
+            unhealthy_after: narrow(UNHEALTHY_AFTER),
+            healthy_after: narrow(HEALTHY_AFTER),
+        },
+        ejection: EjectionSettings { after: 0, span: Duration::from_secs(EJECTION_SECS) },
+        resolve_every: Duration::from_secs(RESOLVE_EVERY_SECS),
+    }
+}
+
+fn era(raw: &Upstream, transport: &Transport, reading: &mut Reading<'_>) -> UpstreamEra {
+    let era = match raw.era.value {
+        Era::Auto => UpstreamEra::Auto,
+        Era::Legacy => UpstreamEra::Legacy,
+        Era::Modern => UpstreamEra::Modern,
+        Era::Both => UpstreamEra::Both,
+    };
+    if *transport != Transport::Sse {
+        return era;
+    }
+    if let Some(at) =
+        raw.era.at.as_ref().filter(|_| matches!(raw.era.value, Era::Modern | Era::Both))
+    {
+        reading.wrong(
+            at,
+            "HTTP+SSE is a transport of the legacy era only",
+            "remove `era`, or give the upstream `http` if it speaks Streamable HTTP",
+        );
+    }
+    UpstreamEra::Legacy
 }
 
 fn endpoints(name: &str, http: &Http, at: &Pos, reading: &mut Reading<'_>) -> Vec<Url> {
@@ -158,6 +262,24 @@ fn endpoints(name: &str, http: &Http, at: &Pos, reading: &mut Reading<'_>) -> Ve
         }
     }
     given.iter().map(|url| url.value.0.clone()).collect()
+}
+
+fn tls(
+    name: &str,
+    raw: &Key<UpstreamTlsRaw>,
+    endpoints: &[Url],
+    reading: &mut Reading<'_>,
+) -> UpstreamTls {
+    let Some(At { value, at }) = raw.given() else { return UpstreamTls::default() };
+    let tls = upstream_tls(name, value, at, reading);
+    if !endpoints.is_empty() && endpoints.iter().all(|url| url.scheme() == "http") {
+        reading.wrong(
+            at,
+            format!("upstream `{name}` has `tls`, but its URLs are `http`"),
+            "write `https://` in the URL, or remove `tls`",
+        );
+    }
+    tls
 }
 
 fn upstream_tls(
