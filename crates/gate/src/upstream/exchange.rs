@@ -105,7 +105,10 @@ impl Exchange {
     }
 
     /// A host has answered, or has not in time.
-    fn served(&mut self, answer: Result<Result<Served, SendError>, Phase>) -> <Self as Future>::Output {
+    fn served(
+        &mut self,
+        answer: Result<Result<Served, SendError>, Phase>,
+    ) -> <Self as Future>::Output {
         // INVARIANT: only called by `poll`, in this stage.
         let Stage::Host(waiting) = self.take_stage() else {
             return Err(SendError::Timeout(Phase::Total));

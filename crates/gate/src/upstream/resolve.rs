@@ -97,7 +97,8 @@ impl Table {
             let addresses = match answer {
                 Ok(addresses) => addresses,
                 Err(why) => {
-                    let last_good: Vec<_> = self.of(seed).filter_map(|known| known.address()).collect();
+                    let last_good: Vec<_> =
+                        self.of(seed).filter_map(|known| known.address()).collect();
                     if last_good.is_empty() {
                         table.unresolved.push((EndpointId::from(seed.url.as_str()), why));
                     }

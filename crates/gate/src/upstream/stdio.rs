@@ -16,13 +16,14 @@ use crate::upstream::duplex::{Carrier, Ended, HostSettings, Line, LineEnd, Noise
 use bytes::Bytes;
 use listener::Listener;
 use parking_lot::Mutex;
-use reader::Stopped;
+use reader::{Input, Stopped};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
 use tollgate_core::bounds::LINE_BYTES_MAX;
 use tollgate_core::ids::UpstreamName;
 
@@ -105,27 +106,35 @@ async fn run(shared: Arc<Shared>, end: LineEnd) {
     tracing::info!(%upstream, pid, command, "process started");
     let listening = {
         let shared = shared.clone();
-        tokio::spawn(async move { shared.listener.listen(stderr, pid).await })
+        let listening = async move { shared.listener.listen(stderr, pid).await };
+        AbortOnDropHandle::new(tokio::spawn(listening))
     };
     let writing = tokio::spawn(write(stdin, outgoing));
+    let mut input = reader::input(stdout);
     let stopped = {
-        let reading = reader::read(stdout, &incoming, &shared.noise);
+        let reading = reader::read(&mut input, &incoming, &shared.noise);
         tokio::pin!(reading);
-        // Whatever comes first ends the line. A read that is dropped has nothing left to give.
+        // Whatever comes first ends the line; a read that is dropped has nothing left to give.
         tokio::select! {
-            (stopped, rest) = &mut reading => Some((stopped, rest)),
-            () = close.cancelled() => None,
-            _ = child.wait() => tokio::time::timeout(REST, reading).await.ok(),
+            stopped = &mut reading => stopped,
+            () = close.cancelled() => Stopped::Unread,
+            _ = child.wait() => {
+                tokio::time::timeout(REST, reading).await.unwrap_or(Stopped::End)
+            }
         }
     };
     drop(incoming);
     // Closes its stdin: the guard sees to everything else.
     writing.abort();
-    let fault = stopped.as_ref().and_then(|(stopped, _)| stopped.fault());
-    let status = wind_up(&mut child, stopped, shared.settings.stop).await;
-    let said = listening.await.unwrap_or_default();
+    // What is still said is read over, so that nobody waits for a full pipe; not from one that is
+    // ended for saying too much.
+    let rest = (stopped != Stopped::TooLong).then_some(input);
+    let status = wind_up(&mut child, rest, shared.settings.stop).await;
+    // A guard that was killed leaves its stderr to others, perhaps for ever.
+    let said = tokio::time::timeout(REST, listening).await;
+    let said = said.ok().and_then(Result::ok).unwrap_or_default();
     shared.running.lock().retain(|running| *running != pid);
-    let why = fault.map_or_else(|| reason(status), str::to_owned);
+    let why = stopped.fault().map_or_else(|| reason(status), str::to_owned);
     tracing::info!(%upstream, pid, %why, "process ended");
     over(if said.is_empty() { why } else { format!("{why}\nit last wrote `{said}`") });
 }
@@ -160,28 +169,27 @@ fn start(settings: &StdioSettings) -> Result<Child, String> {
     command.spawn().map_err(|error| format!("its guard cannot be started: {error}"))
 }
 
-/// Waits until the guard is gone, and everybody with it. What is still said is read over, so that
-/// nobody waits for a full pipe; not from one that was ended for saying too much.
-async fn wind_up(
-    child: &mut Child,
-    stopped: Option<(Stopped, ChildStdout)>,
-    stop: Duration,
-) -> Option<ExitStatus> {
-    let rest = match stopped {
-        Some((Stopped::End, rest)) => Some(rest),
-        Some((Stopped::TooLong | Stopped::Unread, _)) | None => None,
-    };
+/// Waits until the guard is gone, and everybody with it.
+async fn wind_up(child: &mut Child, rest: Option<Input>, stop: Duration) -> Option<ExitStatus> {
     let drain = async {
         if let Some(mut rest) = rest {
             // A failed read ends it as well as the end does.
-            let _ = tokio::io::copy(&mut rest, &mut tokio::io::sink()).await;
+            let _ = tokio::io::copy_buf(&mut rest, &mut tokio::io::sink()).await;
         }
         std::future::pending::<()>().await;
     };
     let limit = stop.saturating_mul(2).saturating_add(GUARD);
-    tokio::select! {
-        status = tokio::time::timeout(limit, child.wait()) => status.ok()?.ok(),
-        () = drain => None,
+    let waited = tokio::select! {
+        waited = tokio::time::timeout(limit, child.wait()) => waited,
+        () = drain => return None,
+    };
+    match waited {
+        Ok(status) => status.ok(),
+        Err(_) => {
+            // A defect of ours. The kernel then kills the command, as its guard had arranged.
+            let _ = child.kill().await;
+            None
+        }
     }
 }
 

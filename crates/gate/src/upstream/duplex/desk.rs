@@ -175,7 +175,8 @@ impl Desk {
 
     /// Whether anybody uses the line now. Our own calls do not count.
     pub(super) fn is_used(&self) -> bool {
-        self.calls.values().any(|call| call.mailbox.is_some()) || self.seats.values().any(|seat| seat.stream.is_some())
+        self.calls.values().any(|call| call.mailbox.is_some())
+            || self.seats.values().any(|seat| seat.stream.is_some())
     }
 
     /// The calls of agents that messages of the peer may belong to; the oldest first.

@@ -91,7 +91,9 @@ impl Desk {
                 (Some(result), _) => answer(&id, result),
                 (None, error) => {
                     let error = error.map(|error| error.of(message)).unwrap_or(b"{}");
-                    Bytes::from([br#"{"jsonrpc":"2.0","id":"#, &*id, br#","error":"#, error, b"}"].concat())
+                    Bytes::from(
+                        [br#"{"jsonrpc":"2.0","id":"#, &*id, br#","error":"#, error, b"}"].concat(),
+                    )
                 }
             };
             mailbox.put(answer, true);

@@ -8,12 +8,12 @@
 
 use crate::settings::Isolation;
 use crate::system::SystemEntropy;
+use crate::upstream::duplex::Carrier;
 use crate::upstream::duplex::backoff::Backoff;
 use crate::upstream::duplex::conversation::Conversation;
 use crate::upstream::duplex::desk::State;
 use crate::upstream::duplex::driver::Driver;
 use crate::upstream::duplex::noise::Noise;
-use crate::upstream::duplex::Carrier;
 use crate::upstream::fault::{Cause, SendError};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -83,9 +83,10 @@ impl Conversation {
         let place = if self.era == Era::Modern { Place::Nobody } else { place(desk) };
         let token = Token::of(id);
         let ask = match place {
-            Place::Call(call) => desk.calls.get(&call).and_then(|entry| {
-                Some(Ask { seat: entry.seat?, call: Some(call) })
-            }),
+            Place::Call(call) => desk
+                .calls
+                .get(&call)
+                .and_then(|entry| Some(Ask { seat: entry.seat?, call: Some(call) })),
             Place::Session(seat) => Some(Ask { seat, call: None }),
             Place::Nobody => None,
         };
@@ -246,9 +247,8 @@ fn cancelled(desk: &mut Desk, message: &Bytes, request: Span) {
         deliver(desk, place, message.clone());
         return;
     }
-    let listening = number(raw).filter(|number| {
-        desk.calls.get(number).is_some_and(|call| call.role == Role::Listen)
-    });
+    let listening = number(raw)
+        .filter(|number| desk.calls.get(number).is_some_and(|call| call.role == Role::Listen));
     let Some(call) = listening.and_then(|number| desk.settle(number)) else { return };
     if let Some(mailbox) = call.mailbox {
         // SPEC: 2026-07-28 basic/patterns/subscriptions: over HTTP the result ends the stream.
@@ -284,7 +284,9 @@ fn answer(desk: &mut Desk, message: &Bytes, glance: &Glance) -> Fit {
         }
         None => {
             let failure = glance.error.map(|error| error.of(message)).unwrap_or(b"{}");
-            Bytes::from([br#"{"jsonrpc":"2.0","id":"#, &*call.id, br#","error":"#, failure, b"}"].concat())
+            Bytes::from(
+                [br#"{"jsonrpc":"2.0","id":"#, &*call.id, br#","error":"#, failure, b"}"].concat(),
+            )
         }
     };
     let is_good = glance.kind == GlanceKind::Response;

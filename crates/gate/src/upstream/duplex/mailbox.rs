@@ -71,10 +71,7 @@ impl Mailbox {
     }
 
     /// The next message; `None` behind the good end.
-    pub(super) fn poll_next(
-        &self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Said, SendError>>> {
+    pub(super) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Said, SendError>>> {
         let mut inner = self.inner.lock();
         if let Some(said) = inner.queue.pop_front() {
             inner.bytes = inner.bytes.saturating_sub(said.message.len());
@@ -88,12 +85,6 @@ impl Mailbox {
                 Poll::Pending
             }
         }
-    }
-
-    /// Whether nothing but the end is left.
-    pub(super) fn is_over(&self) -> bool {
-        let inner = self.inner.lock();
-        inner.queue.is_empty() && matches!(inner.end, Some(Ok(())))
     }
 }
 

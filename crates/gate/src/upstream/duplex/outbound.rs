@@ -27,8 +27,12 @@ pub(super) struct Judged {
 }
 
 /// The gate has judged the body by its own limits; these only bound the work.
-const LIMITS: Limits =
-    Limits { depth_max: 512, items_max: u32::MAX, batch_max: BATCH_MAX, id_bytes_max: ID_BYTES_MAX };
+const LIMITS: Limits = Limits {
+    depth_max: 512,
+    items_max: u32::MAX,
+    batch_max: BATCH_MAX,
+    id_bytes_max: ID_BYTES_MAX,
+};
 
 impl Judged {
     /// Reads a body; `None` if it is not JSON-RPC.
@@ -183,7 +187,8 @@ impl Conversation {
                 let level = fields.level.map(|level| level.decode(body).into_owned());
                 match desk.log_level(seat, level.as_deref()) {
                     Some((role, told)) => {
-                        edits.extend(fields.level.zip(told).map(|(level, told)| (level.span, told)));
+                        edits
+                            .extend(fields.level.zip(told).map(|(level, told)| (level.span, told)));
                         role
                     }
                     None => return Step::Answered(empty_result(&id)),
@@ -192,7 +197,8 @@ impl Conversation {
             _ => Role::Ordinary,
         };
         let number = desk.number();
-        let token = fields.meta.and_then(|meta| meta.progress_token).map(|token| judged.slice(token));
+        let token =
+            fields.meta.and_then(|meta| meta.progress_token).map(|token| judged.slice(token));
         let line = judged.edited(message, &mut edits, number);
         Step::Send(number, line, Call { id, token, seat, mailbox: None, role })
     }

@@ -72,8 +72,9 @@ impl Host {
         for message in lines {
             line.write(message).await?;
         }
-        drop(line);
-        reply(inbox, false).await
+        // A subscription lasts: it must not keep what the configuration has given up.
+        let host = (judged.method() != Method::Listen).then_some(self);
+        reply(inbox, host, false).await
     }
 
     async fn in_session(
@@ -91,10 +92,7 @@ impl Host {
         for message in lines {
             conversation.write(message).await?;
         }
-        drop(conversation);
-        // The host may be dropped while a long call goes on; the line then ends behind it.
-        drop(self);
-        reply(inbox, judged.is_batch).await
+        reply(inbox, Some(self), judged.is_batch).await
     }
 
     async fn initialize(
@@ -107,7 +105,8 @@ impl Host {
         let digest = digest.as_ref().try_into().unwrap_or([0; 32]);
         let (line, _) = self.line(&self.key(Era::Legacy, caller, digest)).await?;
         let Greeted { seat, mut inbox, line: message } = line.greet(&judged)?;
-        let mut seating = Seating { host: self.clone(), place: Some(Place { conversation: line, seat }) };
+        let mut seating =
+            Seating { host: self.clone(), place: Some(Place { conversation: line, seat }) };
         if let (Some(message), Some(place)) = (message, &seating.place) {
             place.conversation.write(message).await?;
         }
@@ -153,8 +152,15 @@ fn named_session(request: &Outgoing) -> Option<String> {
 }
 
 /// The reply to a POST, once its kind is known.
-async fn reply(inbox: Option<Inbox>, is_batch: bool) -> Result<Served, SendError> {
+async fn reply(
+    inbox: Option<Inbox>,
+    host: Option<Arc<Host>>,
+    is_batch: bool,
+) -> Result<Served, SendError> {
     let Some(mut inbox) = inbox else { return Ok(Served::empty(StatusCode::ACCEPTED)) };
+    if let Some(host) = host {
+        inbox.keep(host);
+    }
     let Some(first) = inbox.next().await.transpose()? else { return Err(unanswered()) };
     if first.is_answer && !is_batch {
         return Ok(Served::json(first.message, None));
@@ -173,4 +179,3 @@ impl Judged {
         self.first().kind != tollgate_mcp::json::Kind::Request
     }
 }
-

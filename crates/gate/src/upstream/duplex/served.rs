@@ -5,6 +5,7 @@
 
 use crate::upstream::deadline::{Alarm, Due};
 use crate::upstream::duplex::conversation::Conversation;
+use crate::upstream::duplex::host::Host;
 use crate::upstream::duplex::mailbox::{Mailbox, Said};
 use crate::upstream::endpoint::InFlight;
 use crate::upstream::fault::{Phase, SendError};
@@ -90,12 +91,15 @@ impl Waiting {
 pub(crate) struct Inbox {
     mailbox: Arc<Mailbox>,
     first: Option<Said>,
+    // In this order: the calls are given up while the host is still there.
     _ticket: Ticket,
+    /// A call keeps the host, and so its line, where the configuration has moved on meanwhile.
+    host: Option<Arc<Host>>,
 }
 
 impl Inbox {
     pub(super) fn new(mailbox: Arc<Mailbox>, ticket: Ticket) -> Self {
-        Self { mailbox, first: None, _ticket: ticket }
+        Self { mailbox, first: None, _ticket: ticket, host: None }
     }
 
     /// The next message.
@@ -103,14 +107,14 @@ impl Inbox {
         poll_fn(|cx| self.mailbox.poll_next(cx)).await
     }
 
+    /// Keeps the host for as long as the call goes on.
+    pub(super) fn keep(&mut self, host: Arc<Host>) {
+        self.host = Some(host);
+    }
+
     /// Puts a message back to the front.
     pub(super) fn unread(&mut self, said: Said) {
         self.first = Some(said);
-    }
-
-    /// Whether nothing but the end is left.
-    pub(super) fn is_over(&self) -> bool {
-        self.first.is_none() && self.mailbox.is_over()
     }
 
     /// The next event.
@@ -122,7 +126,9 @@ impl Inbox {
             Some(said) => Poll::Ready(Some(Ok(said))),
             None => self.mailbox.poll_next(cx),
         };
-        next.map(|next| next.map(|said| Ok(sse::encode(Some("message"), None, None, &said?.message))))
+        next.map(|next| {
+            next.map(|said| Ok(sse::encode(Some("message"), None, None, &said?.message)))
+        })
     }
 }
 

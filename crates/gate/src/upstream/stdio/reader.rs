@@ -24,13 +24,20 @@ pub(super) enum Stopped {
     Unread,
 }
 
-/// Reads until the end, and gives the output back.
+/// The output of a process, to be read.
+pub(super) type Input = BufReader<ChildStdout>;
+
+/// Takes the output of a process.
+pub(super) fn input(stdout: ChildStdout) -> Input {
+    BufReader::with_capacity(BUFFER_BYTES, stdout)
+}
+
+/// Reads until the end.
 pub(super) async fn read(
-    stdout: ChildStdout,
+    input: &mut Input,
     messages: &mpsc::Sender<Bytes>,
     noise: &Noise,
-) -> (Stopped, ChildStdout) {
-    let mut input = BufReader::with_capacity(BUFFER_BYTES, stdout);
+) -> Stopped {
     let mut line = BytesMut::new();
     let stopped = loop {
         let (taken, is_whole) = match input.fill_buf().await {
@@ -59,7 +66,7 @@ pub(super) async fn read(
     if stopped == Stopped::End && !line.is_empty() {
         noise.note(&line, &"its output ended within a line");
     }
-    (stopped, input.into_inner())
+    stopped
 }
 
 /// The message in a line, if it may hold one.
