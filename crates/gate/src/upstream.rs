@@ -177,6 +177,15 @@ impl Upstream {
         &self.settings
     }
 
+    /// How long it may take to be there at all, where it has to be started.
+    #[must_use]
+    pub fn start_time(&self) -> Duration {
+        match &self.settings.transport {
+            Transport::Stdio(stdio) => stdio.start,
+            Transport::Http | Transport::Sse => Duration::ZERO,
+        }
+    }
+
     /// The endpoint for a call that is not pinned: the less loaded of two usable ones. `None`, at
     /// once, if none is usable.
     #[must_use]

@@ -35,6 +35,8 @@ pub enum Method {
     Unsubscribe,
     /// `logging/setLevel` (legacy).
     SetLevel,
+    /// `completion/complete`.
+    Complete,
     /// `tasks/get`.
     TasksGet,
     /// `tasks/update` (modern extension).
@@ -79,6 +81,7 @@ impl Method {
             "resources/subscribe" => Self::Subscribe,
             "resources/unsubscribe" => Self::Unsubscribe,
             "logging/setLevel" => Self::SetLevel,
+            "completion/complete" => Self::Complete,
             "tasks/get" => Self::TasksGet,
             "tasks/update" => Self::TasksUpdate,
             "tasks/cancel" => Self::TasksCancel,
@@ -110,6 +113,7 @@ impl Method {
             | Self::Subscribe
             | Self::Unsubscribe
             | Self::SetLevel
+            | Self::Complete
             | Self::TasksResult
             | Self::Other => None,
         }
