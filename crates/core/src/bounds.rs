@@ -211,9 +211,11 @@ pub const AUDIENCE_BYTES_MAX: usize = 4 * KIB;
 /// Time for reading one list of one upstream, in seconds.
 pub const LISTING_SECS: u64 = 20;
 /// Longest wait of an agent for lists that are being read, in seconds; then it gets what is there.
-pub const LIST_WAIT_SECS: u64 = 15;
+pub const LIST_WAIT_SECS: u64 = 5;
 /// Longest wait of a new session for upstreams to say what they offer, in seconds.
-pub const GREETING_WAIT_SECS: u64 = 15;
+pub const GREETING_WAIT_SECS: u64 = 5;
+/// How much longer agents wait for an upstream that has to be started first, in seconds.
+pub const START_WAIT_SECS: u64 = 15;
 /// Items of one list taken from one upstream.
 pub const LIST_ITEMS_MAX: usize = 1_000;
 /// Bytes of one list taken from one upstream.
