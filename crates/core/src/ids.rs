@@ -72,7 +72,8 @@ impl SessionKey {
         // FNV-1a, 128 bit.
         let mut hash = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128;
         for byte in upstream.as_str().bytes() {
-            hash = (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
+            hash =
+                (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
         }
         Self((u128::from_be_bytes(self.0) ^ hash).to_be_bytes())
     }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use tokio::sync::mpsc;
 
 /// A whole reply, or a stream of events.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub enum GateBody {
     Full(Option<Bytes>),
     /// Events as they come. Boxed: most replies are not streams, and this type is moved often.
     Stream(Box<StreamBody>),
+    /// Pieces of events that a task writes.
+    Channel(mpsc::Receiver<Bytes>),
     /// All that is said to an agent on HTTP+SSE.
     HttpSse(Box<AgentStream>),
 }
@@ -34,6 +37,9 @@ impl Body for GateBody {
         match self.get_mut() {
             Self::Full(piece) => Poll::Ready(piece.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Stream(stream) => stream.poll_events(context),
+            Self::Channel(pieces) => {
+                pieces.poll_recv(context).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+            }
             Self::HttpSse(stream) => stream.poll_events(context).map(|piece| piece.map(Ok)),
         }
     }
@@ -41,7 +47,7 @@ impl Body for GateBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Full(piece) => piece.is_none(),
-            Self::Stream(_) | Self::HttpSse(_) => false,
+            Self::Stream(_) | Self::Channel(_) | Self::HttpSse(_) => false,
         }
     }
 
@@ -49,7 +55,7 @@ impl Body for GateBody {
         match self {
             Self::Full(None) => SizeHint::with_exact(0),
             Self::Full(Some(bytes)) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Stream(_) | Self::HttpSse(_) => SizeHint::default(),
+            Self::Stream(_) | Self::Channel(_) | Self::HttpSse(_) => SizeHint::default(),
         }
     }
 }

@@ -82,8 +82,8 @@ async fn carry(
 /// The path from a known caller to the response. Agents on HTTP+SSE enter here: their messages come
 /// in, and leave, by other requests.
 pub(crate) async fn onward(
-    gate: &Gate,
-    snapshot: &Snapshot,
+    gate: &Arc<Gate>,
+    snapshot: &Arc<Snapshot>,
     identified: Identified,
 ) -> Result<Response<GateBody>, Refusal> {
     let permitted = permit::decide(&snapshot.permit, identified);

@@ -3,6 +3,7 @@
 
 use crate::admit::Admit;
 use crate::http_sse::{self, Door};
+use crate::hub;
 use crate::identify::Identify;
 use crate::knowledge::Knowledge;
 use crate::names::Names;
@@ -45,8 +46,19 @@ pub struct Route {
     pub path: RoutePath,
     /// The upstreams it offers, in the order of the file; never empty.
     pub legs: Vec<Arc<Leg>>,
+    /// How they are offered.
+    pub plan: Plan,
     /// Whether agents that never send `Mcp-Session-Id` back are recognised without it.
     pub soft_sessions: bool,
+}
+
+/// How a route offers its upstreams.
+#[derive(Debug)]
+pub enum Plan {
+    /// One, as it is: calls pass straight through.
+    Straight(Arc<Leg>),
+    /// Several as one server, or one with changes.
+    Hub(Arc<hub::Plan>),
 }
 
 /// An upstream as one route offers it.
@@ -62,9 +74,9 @@ impl Route {
     /// The upstream of a route that offers exactly one, as it is: calls pass straight through.
     #[must_use]
     pub fn straight(&self) -> Option<&Arc<Leg>> {
-        match self.legs.as_slice() {
-            [one] => Some(one),
-            _ => None,
+        match &self.plan {
+            Plan::Straight(leg) => Some(leg),
+            Plan::Hub(_) => None,
         }
     }
 }
@@ -150,8 +162,17 @@ impl Snapshot {
                 let knowledge = known.entry(name.clone()).or_default().clone();
                 legs.push(Arc::new(Leg { upstream: upstream.clone(), knowledge }));
             }
+            let before = previous.and_then(|old| old.routes.get(route.path.as_str()));
+            let before = before.and_then(|route| match &route.plan {
+                Plan::Hub(plan) => Some(&**plan),
+                Plan::Straight(_) => None,
+            });
+            let plan = match (hub::Plan::compile(route, before), legs.first()) {
+                (None, Some(only)) => Plan::Straight(only.clone()),
+                (plan, _) => Plan::Hub(Arc::new(plan.unwrap_or_default())),
+            };
             let soft_sessions = route.soft_sessions;
-            let compiled = Route { path: route.path.clone(), legs, soft_sessions };
+            let compiled = Route { path: route.path.clone(), legs, plan, soft_sessions };
             routes.insert(route.path.as_str().to_owned(), Arc::new(compiled));
         }
         let sse_paths = http_sse::paths(&settings.routes, &routes)?;

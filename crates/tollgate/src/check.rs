@@ -9,7 +9,9 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 use tollgate_core::ids::UpstreamName;
-use tollgate_gate::settings::{ClientCertificates, IdentitySettings, Settings};
+use tollgate_gate::settings::{
+    ClientCertificates, IdentitySettings, Isolation, Settings, Transport, UpstreamSettings,
+};
 
 /// Capabilities that a later section of the file will switch on, for the list of what is off.
 const ABSENT: [&str; 4] = ["policy", "limits", "audit", "telemetry"];
@@ -51,16 +53,12 @@ fn summary(path: &Path, checked: &Checked) -> String {
     line("gate", gate(settings));
     line("admin", format!("http://{}", checked.admin));
     for upstream in &settings.upstreams {
-        let endpoints = match upstream.endpoints.as_slice() {
-            // The origin only: paths and queries of some servers hold their key.
-            [one] => one.origin().ascii_serialization(),
-            many => format!("{} endpoints", many.len()),
-        };
-        line("upstream", format!("{}: {endpoints}", upstream.name));
+        line("upstream", format!("{}: {}", upstream.name, reached(upstream)));
     }
     for route in &settings.routes {
         let names: Vec<&str> = route.upstreams.iter().map(UpstreamName::as_str).collect();
-        line("route", format!("{} -> {}", route.path, names.join(", ")));
+        let old = if route.sse { " (HTTP+SSE too)" } else { "" };
+        line("route", format!("{}{old} -> {}", route.path, names.join(", ")));
     }
     line(
         "identity",
@@ -76,6 +74,32 @@ fn summary(path: &Path, checked: &Checked) -> String {
     text
 }
 
+fn reached(upstream: &UpstreamSettings) -> String {
+    let stdio = match &upstream.transport {
+        Transport::Stdio(stdio) => stdio,
+        transport @ (Transport::Http | Transport::Sse) => {
+            let old = if *transport == Transport::Sse { " (HTTP+SSE)" } else { "" };
+            return match upstream.endpoints.as_slice() {
+                // The origin only: paths and queries of some servers hold their key.
+                [one] => format!("{}{old}", one.origin().ascii_serialization()),
+                many => format!("{} endpoints", many.len()),
+            };
+        }
+    };
+    // Arguments only by their number: some servers take their key there.
+    let arguments = match stdio.args.len() {
+        0 => "no arguments".to_owned(),
+        1 => "1 argument".to_owned(),
+        count => format!("{count} arguments"),
+    };
+    let shared = match stdio.isolation {
+        Isolation::Session => "a process for each session",
+        Isolation::Agent => "a process for each agent",
+        Isolation::Shared => "one process for all",
+    };
+    format!("{} with {arguments} (stdio, {shared})", stdio.command)
+}
+
 fn gate(settings: &Settings) -> String {
     let scheme = if settings.tls.is_some() { "https" } else { "http" };
     let certificates = match settings.tls.as_ref().map(|tls| &tls.client) {
@@ -85,4 +109,40 @@ fn gate(settings: &Settings) -> String {
     };
     let public = settings.public_url.as_ref().map(|url| format!(", known as {url}"));
     format!("{scheme}://{}{}{certificates}", settings.listen, public.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::check::summary;
+    use crate::config::from_text;
+    use std::path::Path;
+
+    const FILE: &str = "upstreams:
+  files: { stdio: { command: /opt/bin/server, args: [--key, hunter2], env: { KEY: hunter2 }, isolation: agent } }
+  old: { sse: { url: \"http://old:1/hunter2/sse?key=hunter2\" } }
+  both: { http: { endpoints: [\"http://a/\", \"http://b/\"] } }
+routes:
+  /mcp: { upstreams: [files, old], sse: true }
+  /both: { upstreams: [both] }
+";
+
+    #[test]
+    fn a_summary_says_how_upstreams_are_reached_and_no_secret() {
+        let checked = from_text("tollgate.yaml", FILE).unwrap_or_else(|report| panic!("{report}"));
+        let text = summary(Path::new("tollgate.yaml"), &checked);
+        let lines: Vec<&str> = text
+            .lines()
+            .filter(|line| line.starts_with("  upstream") || line.starts_with("  route"))
+            .map(|line| line.trim_start_matches("  upstream").trim_start_matches("  route").trim())
+            .collect();
+        let expected = [
+            "files: /opt/bin/server with 2 arguments (stdio, a process for each agent)",
+            "old: http://old:1 (HTTP+SSE)",
+            "both: 2 endpoints",
+            "/mcp (HTTP+SSE too) -> files, old",
+            "/both -> both",
+        ];
+        assert_eq!(lines, expected);
+        assert!(!text.contains("hunter2") && !checked.warnings.concat().contains("hunter2"));
+    }
 }

@@ -16,6 +16,8 @@ mod scalars;
 
 mod values;
 
+mod programs;
+
 mod collections;
 
 mod reading;

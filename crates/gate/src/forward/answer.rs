@@ -8,7 +8,7 @@ use super::{Forward, Sent, refuse_send};
 use crate::body::GateBody;
 use crate::call::Post;
 use crate::expect::Expected;
-use crate::generation::Generation;
+use crate::generation::Mark;
 use crate::relay::{StreamBody, Terms};
 use crate::reply;
 use crate::session::OpenStream;
@@ -31,7 +31,7 @@ impl Forward<'_> {
         sent: Sent,
         mut expected: Expected,
         post: &Post,
-        (session, generation): (Option<OpenStream>, Generation),
+        (session, mark): (Option<OpenStream>, Mark),
     ) -> Result<Response<GateBody>, Refusal> {
         let Sent { mut ward, status, headers } = sent;
         if !status.is_success() {
@@ -51,7 +51,7 @@ impl Forward<'_> {
                 };
                 Ok(reply::json(status, whole))
             }
-            Media::Events => Ok(events(self.stream(ward, expected, (session, generation))?)),
+            Media::Events => Ok(stream_response(self.stream(ward, expected, (session, mark))?)),
             Media::Other => {
                 ward.abandon();
                 Err(Refusal::new(
@@ -67,7 +67,7 @@ impl Forward<'_> {
         &self,
         ward: Ward,
         expected: Expected,
-        (session, generation): (Option<OpenStream>, Generation),
+        (session, mark): (Option<OpenStream>, Mark),
     ) -> Result<StreamBody, Refusal> {
         let limits = &self.snapshot.settings.limits;
         let slot = if expected.is_lasting() {
@@ -79,7 +79,7 @@ impl Forward<'_> {
             expected,
             event_bytes_max: limits.reply_bytes_max,
             keepalive: limits.stream_keepalive,
-            generation,
+            mark,
             drain: self.gate.drain.clone(),
         };
         Ok(StreamBody::new(ward, terms, session, slot))
@@ -136,7 +136,7 @@ impl Forward<'_> {
 }
 
 /// The response that carries a stream.
-pub(super) fn events(stream: StreamBody) -> Response<GateBody> {
+pub(super) fn stream_response(stream: StreamBody) -> Response<GateBody> {
     reply::events(GateBody::Stream(Box::new(stream)))
 }
 

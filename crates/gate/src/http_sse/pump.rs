@@ -160,7 +160,7 @@ impl Carrier {
 
     async fn onward(
         &self,
-        snapshot: &Snapshot,
+        snapshot: &Arc<Snapshot>,
         identified: Identified,
     ) -> Result<Response<GateBody>, Refusal> {
         let carried = path::onward(&self.gate, snapshot, identified);

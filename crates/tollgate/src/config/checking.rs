@@ -7,12 +7,18 @@ mod gate;
 
 mod routes;
 
+mod curation;
+
 mod upstreams;
+
+mod credential;
+
+mod stdio;
 
 use crate::config::decode::{At, Set};
 use crate::config::raw::{Root, Sessions};
 use crate::config::reading::Reading;
-use crate::config::scalars::{Count, Span};
+use crate::config::scalars::{Count, Size, Span};
 use crate::config::values::FilePath;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -103,6 +109,18 @@ fn in_range(
     let Some(at) = count.at.as_ref().filter(|_| !range.contains(&count.value.0)) else { return };
     let message = format!("`{key}` is {}, which is out of range", count.value.0);
     reading.wrong(at, message, format!("write a number from {} to {}", range.start(), range.end()));
+}
+
+/// Records a mistake where a size that was typed is out of range.
+fn size_in_range(
+    size: &Set<Size>,
+    key: &str,
+    range: RangeInclusive<usize>,
+    reading: &mut Reading<'_>,
+) {
+    let Some(at) = size.at.as_ref().filter(|_| !range.contains(&size.value.0)) else { return };
+    let help = format!("write a size from `{}` to `{}`", Size(*range.start()), Size(*range.end()));
+    reading.wrong(at, format!("`{key}` is {}, which is out of range", size.value), help);
 }
 
 /// Records a mistake where a duration that was typed is longer than the one that includes it.

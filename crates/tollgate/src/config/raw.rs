@@ -5,11 +5,13 @@
 
 use crate::config::collections::{List, OffOr, Table};
 use crate::config::decode::{Decode, Fields, Key, Needed, Set, Shape, Slot, default, key, section};
+use crate::config::programs::{Program, Sharing, Variable, Word};
 use crate::config::reading::Reading;
 use crate::config::scalars::{Address, Count, Flag, SecretText, Size, Span, Text};
 use crate::config::tree::Node;
 use crate::config::values::{
-    Check, ClientAuth, Era, FilePath, HostName, IdentityOff, Loss, OriginName, SealKey, Web,
+    Check, ClientAuth, Era, FilePath, HostName, IdentityOff, Loss, OriginName, Pattern, Prose,
+    SealKey, Web,
 };
 use serde_json::Value;
 use tollgate_core::bounds;
@@ -148,20 +150,23 @@ section! {
 }
 
 section! {
-    /// One MCP server behind the gate.
+    /// One MCP server behind the gate. How it is reached is exactly one of `http`, `sse` and `stdio`.
     Upstream {
         /// It is reached over Streamable HTTP.
-        http: Needed<Http>,
-        /// Which eras of MCP it speaks: `auto` finds out without opening a session.
+        http: Key<Http>,
+        /// It is reached over HTTP+SSE, the transport of MCP 2024-11-05: one event stream, and a URL for messages that
+        /// the stream names. Health checks and ejection do not apply.
+        sse: Key<Sse>,
+        /// It is a program that the gate starts and speaks with over its standard input and output.
+        stdio: Key<Stdio>,
+        /// Which eras of MCP it speaks: `auto` finds out without opening a session. Over `sse` it is always `legacy`.
         era: Set<Era> = Era::Auto,
         /// What happens to a session whose endpoint died or forgot it. `strict`: the agent is told, and starts over.
         /// `recoverable`: the gate opens a new one on a live endpoint and repeats what the agent had declared.
         sessions: Set<Loss> = Loss::Strict,
-        /// The gate's own credential towards this upstream. The caller's is never sent on.
+        /// The gate's own credential towards this upstream. The caller's is never sent on. Not with `stdio`, whose
+        /// credentials belong into `env`.
         credential: Key<Credential>,
-    }
-    later {
-        "stdio" => "servers on stdin and stdout will come with a later version; give the upstream `http`",
     }
 }
 
@@ -182,6 +187,90 @@ section! {
         ejection: Set<OffOr<Ejection>> = OffOr::default(),
         /// How often host names are resolved again.
         resolve_every: Set<Span> = Span::secs(bounds::RESOLVE_EVERY_SECS),
+    }
+}
+
+section! {
+    /// An upstream reached over HTTP+SSE.
+    Sse {
+        /// The URL of its event stream, usually one that ends in `/sse`. The URL for messages that the stream names
+        /// must be of the same origin.
+        url: Needed<Web>,
+        /// TLS towards it, for an `https` URL.
+        tls: Key<UpstreamTlsRaw>,
+        /// Deadlines, phase by phase.
+        timeouts: Set<UpstreamTimeoutsRaw> = UpstreamTimeoutsRaw::default(),
+    }
+}
+
+section! {
+    /// An upstream that is a child process of the gate.
+    Stdio {
+        /// The program: a name that is looked up in `PATH`, or a path. Started as it is, never by a shell; it takes no
+        /// `${...}`, so that the file itself says what is run.
+        command: Needed<Program>,
+        /// Its arguments, each one item. Others on this machine can see them in the list of processes: secrets belong
+        /// into `env`. At most 256.
+        args: Set<List<Word>> = List::default(),
+        /// Variables set for it, besides those of `inherit_env`: `{ API_KEY: "${env:API_KEY}" }`. At most 256.
+        env: Key<Table<Word>>,
+        /// Variables of the gate's own environment that are passed on, where they are set there. Everything else,
+        /// secrets of the gate above all, stays with the gate.
+        inherit_env: Set<List<Variable>> = Variable::harmless(),
+        /// Its working directory. Default: that of the gate.
+        cwd: Key<FilePath>,
+        /// Whose calls share a process. `session`: each session of an agent has its own, and so has each agent in the
+        /// modern era, which has no sessions. `agent`: each agent has its own. `shared`: one for everybody.
+        isolation: Set<Sharing> = Sharing::Session,
+        /// Most processes at a time. From 1 to 10,000.
+        processes: Set<Count> = Count(bounds::PROCESSES_MAX),
+        /// A process nobody used for this long is ended.
+        idle: Set<Span> = Span::secs(bounds::PROCESS_IDLE_SECS),
+        /// Time from the start of a process to its first answer: `npx` and `uvx` download the server the first time.
+        start: Set<Span> = Span::secs(bounds::PROCESS_START_SECS),
+        /// Time a process gets to end by itself after its input was closed, and again after SIGTERM; then it is killed.
+        stop: Set<Span> = Span::secs(bounds::PROCESS_STOP_SECS),
+        /// Pauses before a process that failed is started again.
+        backoff: Set<Backoff> = Backoff::default(),
+        /// What the operating system lets each process have. What is not written is as it is for the gate.
+        limits: Set<ProcessCaps> = ProcessCaps::default(),
+        /// Deadlines, phase by phase.
+        timeouts: Set<StdioTimeouts> = StdioTimeouts::default(),
+    }
+}
+
+section! {
+    /// Pauses before a process that failed is started again. Each is twice the one before.
+    Backoff {
+        /// The first pause. At most `max`.
+        first: Set<Span> = Span::secs(bounds::PROCESS_BACKOFF_FIRST_SECS),
+        /// The longest pause.
+        max: Set<Span> = Span::secs(bounds::PROCESS_BACKOFF_MAX_SECS),
+    }
+}
+
+section! {
+    /// What the operating system lets each process have.
+    ProcessCaps {
+        /// Address space. Runtimes reserve far more than they use, Node.js some GiB: try the value out. From `16MiB` to
+        /// `1024GiB`.
+        memory: Key<Size>,
+        /// Open files. From 16 to 1,048,576.
+        open_files: Key<Count>,
+        /// Processor time over its whole life, in whole seconds.
+        cpu: Key<Span>,
+    }
+}
+
+section! {
+    /// Deadlines towards a process. Where one is not written, it is at most `total`.
+    StdioTimeouts {
+        /// Time from the request to the first message of the answer.
+        first_byte: Set<Span> = Span::secs(bounds::UPSTREAM_FIRST_BYTE_SECS),
+        /// Longest silence within an answer of several messages.
+        pause: Set<Span> = Span::secs(bounds::UPSTREAM_PAUSE_SECS),
+        /// Time for one call in all.
+        total: Set<Span> = Span::secs(bounds::UPSTREAM_TOTAL_SECS),
     }
 }
 
@@ -250,7 +339,47 @@ section! {
 section! {
     /// A path on the gate.
     Route {
-        /// The names of the upstreams it offers. This version takes one.
+        /// The names of the upstreams it offers, at most 256. With one, agents see the names the upstream gave. With
+        /// several, tools and prompts are called `upstream__name`, and the URIs of resources start with
+        /// `tollgate+upstream:`, those of MCP Apps with `ui://upstream__`.
         upstreams: Needed<List<Text>>,
+        /// Which tools it offers, and how they are called and described.
+        tools: Set<Curated> = Curated::default(),
+        /// The same for prompts.
+        prompts: Set<Curated> = Curated::default(),
+        /// Which resources it offers.
+        resources: Set<Chosen> = Chosen::default(),
+        /// What agents are told about this route instead of the upstreams' own instructions. At most 16 KiB.
+        instructions: Key<Prose>,
+        /// Whether agents that never send `Mcp-Session-Id` back are recognised without it.
+        soft_sessions: Set<Flag> = Flag(false),
+        /// Whether HTTP+SSE of MCP 2024-11-05 is served too: its event stream at this path plus `/sse`, its messages at
+        /// this path plus `/messages`.
+        sse: Set<Flag> = Flag(false),
+    }
+}
+
+section! {
+    /// What of the upstreams' offer a route shows, and how. At most 1,000 entries in each list.
+    Curated {
+        /// What is shown, by its name before or after `rename`: `*` stands for any characters, `?` for one. Without it,
+        /// everything.
+        include: Key<List<Pattern>>,
+        /// What is not shown even if included.
+        exclude: Set<List<Pattern>> = List::default(),
+        /// Other names: `{ search__query: find }`. The new name is 1 to 64 letters, digits, `_`, `-` or `.`.
+        rename: Key<Table<Text>>,
+        /// Other descriptions, by the name agents see, that is the new one where there is one. At most 4 KiB each.
+        describe: Key<Table<Prose>>,
+    }
+}
+
+section! {
+    /// Which resources a route shows. At most 1,000 entries in each list.
+    Chosen {
+        /// What is shown, by the URIs agents see: `*` stands for any characters, `?` for one. Without it, everything.
+        include: Key<List<Pattern>>,
+        /// What is not shown even if included.
+        exclude: Set<List<Pattern>> = List::default(),
     }
 }

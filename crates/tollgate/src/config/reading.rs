@@ -164,6 +164,17 @@ impl<'a> Reading<'a> {
         Some(text)
     }
 
+    /// A variable of the gate's own environment, where it is set.
+    pub(super) fn own_variable(&self, name: &str) -> Option<String> {
+        (self.environment)(name)
+    }
+
+    /// The whole path of what is named in the configuration: relative ones start at its folder.
+    pub(super) fn whole_path(&self, path: &str) -> PathBuf {
+        let path = self.folder.join(path);
+        std::path::absolute(&path).unwrap_or(path)
+    }
+
     /// Reads a file named in the configuration, and calls it `typed` in messages. `None`: a mistake
     /// was recorded.
     pub(super) fn file(&mut self, path: &str, typed: &str, at: &Pos) -> Option<(PathBuf, Vec<u8>)> {

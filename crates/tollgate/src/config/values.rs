@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Value, json};
 use std::collections::HashSet;
+use tollgate_core::bounds::GLOB_BYTES_MAX;
 use tollgate_core::ids::Secret;
 use url::{Host, Url};
 
@@ -144,6 +145,56 @@ impl Scalar for FilePath {
 
     fn typed_as(self, typed: &str) -> Self {
         Self { typed: typed.to_owned(), ..self }
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "string" })
+    }
+}
+
+/// A glob over names or URIs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pattern {
+    pub(super) value: String,
+    /// With its references unresolved, for messages.
+    pub(super) typed: String,
+}
+
+impl Scalar for Pattern {
+    const KIND: &'static str = "a name or a pattern";
+    const FORM: &'static str =
+        "write a name, or a pattern with `*` for any characters and `?` for one, on one line";
+
+    fn parse(text: &str) -> Result<Self, Option<String>> {
+        if text.len() > GLOB_BYTES_MAX {
+            return Err(Some(format!("at most {GLOB_BYTES_MAX} bytes: shorten it with `*`")));
+        }
+        let fits = !text.trim().is_empty() && !text.chars().any(char::is_control);
+        fits.then(|| Self { value: text.to_owned(), typed: text.to_owned() }).ok_or(None)
+    }
+
+    fn typed_as(self, typed: &str) -> Self {
+        Self { typed: typed.to_owned(), ..self }
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "string" })
+    }
+}
+
+/// Text of one or more lines, for agents and people to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Prose(pub(super) String);
+
+impl Scalar for Prose {
+    const KIND: &'static str = "text";
+    const FORM: &'static str =
+        "write text without control characters; several lines go below `|`, indented";
+
+    fn parse(text: &str) -> Result<Self, Option<String>> {
+        let shown = |c: char| c == '\n' || c == '\t' || !c.is_control();
+        let fits = !text.trim().is_empty() && text.chars().all(shown);
+        fits.then(|| Self(text.to_owned())).ok_or(None)
     }
 
     fn schema() -> Value {

@@ -3,15 +3,14 @@
 //! The rule that matters most is here: without `identity: off`, and without names to be called by, the
 //! gate listens on loopback only.
 
-use crate::config::checking::{Pem, at_most, in_range, pem_file};
+use crate::config::checking::{Pem, at_most, in_range, pem_file, size_in_range};
 use crate::config::decode::Set;
 use crate::config::raw::{Gate, GateTls, Root};
 use crate::config::reading::Reading;
 use crate::config::report::Pos;
-use crate::config::scalars::{Address, Size};
+use crate::config::scalars::Address;
 use crate::config::values::{ClientAuth, is_loopback};
 use std::net::SocketAddr;
-use std::ops::RangeInclusive;
 use tollgate_core::bounds::{KIB, MIB};
 use tollgate_gate::settings::{
     ClientCertificates, IdentitySettings, Limits, NamePolicy, TlsSettings,
@@ -180,17 +179,6 @@ pub(super) fn limits(gate: &Gate, reading: &mut Reading<'_>) -> Limits {
         write_stall: times.write_stall.value.0,
         stream_keepalive: times.stream_keepalive.value.0,
     }
-}
-
-fn size_in_range(
-    size: &Set<Size>,
-    key: &str,
-    range: RangeInclusive<usize>,
-    reading: &mut Reading<'_>,
-) {
-    let Some(at) = size.at.as_ref().filter(|_| !range.contains(&size.value.0)) else { return };
-    let help = format!("write a size from `{}` to `{}`", Size(*range.start()), Size(*range.end()));
-    reading.wrong(at, format!("`{key}` is {}, which is out of range", size.value), help);
 }
 
 fn is_local(listen: &Set<Address>) -> bool {

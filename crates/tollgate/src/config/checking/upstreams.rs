@@ -1,23 +1,28 @@
-//! Checks of the upstreams: names, endpoints, deadlines, health, credentials.
+//! Checks of the upstreams: names, endpoints, deadlines, health.
+//!
+//! Exactly one way to reach each. Next: `stdio.rs` for those that are child processes, `credential.rs`
+//! for what the gate says of itself to the others.
 
+use crate::config::checking::credential::credential;
+use crate::config::checking::stdio::stdio;
 use crate::config::checking::{Pem, at_most, in_range, pem_file, within};
-use crate::config::collections::{OffOr, Row, Table};
+use crate::config::collections::{OffOr, Row};
 use crate::config::cover::shown_name;
 use crate::config::decode::{At, Key};
 use crate::config::raw::{
-    Credential, Ejection, Health, Http, Root, Upstream, UpstreamTimeoutsRaw, UpstreamTlsRaw,
+    Ejection, Health, Http, Root, Sse, Upstream, UpstreamTimeoutsRaw, UpstreamTlsRaw,
 };
 use crate::config::reading::Reading;
 use crate::config::report::Pos;
 use crate::config::scalars::Scalar as _;
-use crate::config::scalars::SecretText;
 use crate::config::values::{Check, Era, HostName, Loss, Web};
 use std::collections::HashSet;
 use std::time::Duration;
 use tollgate_core::bounds::{
-    CREDENTIAL_BYTES_MAX, CREDENTIAL_HEADERS_MAX, ENDPOINTS_MAX, UPSTREAMS_MAX,
+    EJECTION_SECS, ENDPOINTS_MAX, HEALTH_TIMEOUT_SECS, HEALTHY_AFTER, RESOLVE_EVERY_SECS,
+    UNHEALTHY_AFTER, UPSTREAMS_MAX,
 };
-use tollgate_core::ids::{Secret, UpstreamName};
+use tollgate_core::ids::UpstreamName;
 use tollgate_gate::settings::{
     EjectionSettings, HealthSettings, Probe, SessionLoss, Transport, UpstreamEra, UpstreamSettings,
     UpstreamTimeouts, UpstreamTls,
@@ -26,26 +31,6 @@ use url::Url;
 
 /// Longest name of an upstream. It becomes a prefix of tool names, which clients cap at 64.
 const NAME_MAX: usize = 32;
-
-/// Headers the gate writes itself, or that belong to one connection only.
-const OWN_HEADERS: [&str; 16] = [
-    "accept",
-    "accept-encoding",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "expect",
-    "host",
-    "keep-alive",
-    "last-event-id",
-    "origin",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "traceparent",
-];
 
 pub(super) fn upstreams(raw: &Root, reading: &mut Reading<'_>) -> Vec<UpstreamSettings> {
     let Some(table) = raw.upstreams.given() else { return Vec::new() };
@@ -79,45 +64,142 @@ fn upstream(row: &Row<Upstream>, reading: &mut Reading<'_>) -> Option<UpstreamSe
     }
     let raw = row.value.as_ref()?;
     let headers = raw.credential.given().map(|c| credential(&c.value, reading)).unwrap_or_default();
-    let At { value: http, at } = raw.http.given()?;
-    let endpoints = endpoints(name, http, at, reading);
-    let tls = http
-        .tls
-        .given()
-        .map(|tls| upstream_tls(name, &tls.value, &tls.at, reading))
-        .unwrap_or_default();
-    if let Some(given) = http
-        .tls
-        .given()
-        .filter(|_| !endpoints.is_empty() && endpoints.iter().all(|url| url.scheme() == "http"))
-    {
-        reading.wrong(
-            &given.at,
-            format!("upstream `{name}` has `tls`, but its URLs are `http`"),
-            "write `https://` in the URL, or remove `tls`",
-        );
-    }
+    let Reached { transport, endpoints, tls, timeouts, health, ejection, resolve_every } =
+        reached(row, raw, reading)?;
     Some(UpstreamSettings {
         name: UpstreamName::from(name.as_str()),
-        transport: Transport::Http,
+        era: era(raw, &transport, reading),
+        transport,
         endpoints,
         tls,
         headers,
-        era: match raw.era.value {
-            Era::Auto => UpstreamEra::Auto,
-            Era::Legacy => UpstreamEra::Legacy,
-            Era::Modern => UpstreamEra::Modern,
-            Era::Both => UpstreamEra::Both,
-        },
         sessions: match raw.sessions.value {
             Loss::Strict => SessionLoss::Strict,
             Loss::Recoverable => SessionLoss::Recoverable,
         },
+        timeouts,
+        health,
+        ejection,
+        resolve_every,
+    })
+}
+
+/// How an upstream is reached, and what depends on it.
+struct Reached {
+    transport: Transport,
+    endpoints: Vec<Url>,
+    tls: UpstreamTls,
+    timeouts: UpstreamTimeouts,
+    health: HealthSettings,
+    ejection: EjectionSettings,
+    resolve_every: Duration,
+}
+
+fn reached(row: &Row<Upstream>, raw: &Upstream, reading: &mut Reading<'_>) -> Option<Reached> {
+    let name = &shown_name(&row.name);
+    let ways = [
+        ("http", raw.http.is_absent()),
+        ("sse", raw.sse.is_absent()),
+        ("stdio", raw.stdio.is_absent()),
+    ];
+    let written: Vec<&str> =
+        ways.into_iter().filter(|(_, absent)| !absent).map(|(way, _)| way).collect();
+    match written.as_slice() {
+        [_] => {}
+        [] => {
+            reading.wrong(
+                &row.at,
+                format!("nothing says how upstream `{name}` is reached"),
+                "add `http: { url: \"http://10.0.0.1:9001/mcp\" }`, or `stdio: { command: npx, args: [...] }` for a program to start, or `sse: { url: ... }` for an old HTTP+SSE server",
+            );
+            return None;
+        }
+        [_, _, ..] => {
+            reading.wrong(
+                &row.at,
+                format!(
+                    "upstream `{name}` has `{}`: it is reached in one way only",
+                    written.join("` and `")
+                ),
+                "keep one; two servers are two upstreams, and a route may offer both",
+            );
+            return None;
+        }
+    }
+    if let Some(http) = raw.http.given() {
+        return Some(over_http(name, http, reading));
+    }
+    if let Some(sse) = raw.sse.given() {
+        return Some(over_sse(name, &sse.value, reading));
+    }
+    if let Some(given) = raw.credential.given() {
+        reading.wrong(
+            &given.at,
+            format!("upstream `{name}` has a `credential`, but a program is sent no headers"),
+            "give the secret to the program: `env: { API_KEY: \"${env:API_KEY}\" }` below `stdio`",
+        );
+    }
+    let (settings, timeouts) = stdio(name, &raw.stdio.given()?.value, reading)?;
+    Some(unwatched(Transport::Stdio(Box::new(settings)), timeouts))
+}
+
+fn over_http(name: &str, given: &At<Http>, reading: &mut Reading<'_>) -> Reached {
+    let At { value: http, at } = given;
+    let endpoints = endpoints(name, http, at, reading);
+    Reached {
+        transport: Transport::Http,
+        tls: tls(name, &http.tls, &endpoints, reading),
+        endpoints,
         timeouts: timeouts(&http.timeouts.value, reading),
         health: health(&http.health.value, reading),
         ejection: ejection(&http.ejection.value, reading),
         resolve_every: http.resolve_every.value.0,
-    })
+    }
+}
+
+fn over_sse(name: &str, sse: &Sse, reading: &mut Reading<'_>) -> Reached {
+    let endpoints: Vec<Url> = sse.url.given().map(|url| url.value.0.clone()).into_iter().collect();
+    let tls = tls(name, &sse.tls, &endpoints, reading);
+    let timeouts = timeouts(&sse.timeouts.value, reading);
+    Reached { endpoints, tls, ..unwatched(Transport::Sse, timeouts) }
+}
+
+/// Without health checks and ejection: there is no other endpoint to turn to.
+fn unwatched(transport: Transport, timeouts: UpstreamTimeouts) -> Reached {
+    Reached {
+        transport,
+        endpoints: Vec::new(),
+        tls: UpstreamTls::default(),
+        timeouts,
+        health: HealthSettings {
+            probe: Probe::Connect,
+            every: Duration::ZERO,
+            timeout: Duration::from_secs(HEALTH_TIMEOUT_SECS),
+            unhealthy_after: narrow(UNHEALTHY_AFTER),
+            healthy_after: narrow(HEALTHY_AFTER),
+        },
+        ejection: EjectionSettings { after: 0, span: Duration::from_secs(EJECTION_SECS) },
+        resolve_every: Duration::from_secs(RESOLVE_EVERY_SECS),
+    }
+}
+
+fn era(raw: &Upstream, transport: &Transport, reading: &mut Reading<'_>) -> UpstreamEra {
+    let said = match raw.era.value {
+        Era::Auto => UpstreamEra::Auto,
+        Era::Legacy => UpstreamEra::Legacy,
+        Era::Modern => UpstreamEra::Modern,
+        Era::Both => UpstreamEra::Both,
+    };
+    match (transport, said) {
+        (Transport::Http | Transport::Stdio(_), said) => return said,
+        (Transport::Sse, UpstreamEra::Auto | UpstreamEra::Legacy) => {}
+        (Transport::Sse, UpstreamEra::Modern | UpstreamEra::Both) => reading.wrong(
+            raw.era.at.as_ref().unwrap_or(&Pos::default()),
+            "HTTP+SSE is a transport of the legacy era only",
+            "remove `era`, or give the upstream `http` if it speaks Streamable HTTP",
+        ),
+    }
+    UpstreamEra::Legacy
 }
 
 fn endpoints(name: &str, http: &Http, at: &Pos, reading: &mut Reading<'_>) -> Vec<Url> {
@@ -158,6 +240,24 @@ fn endpoints(name: &str, http: &Http, at: &Pos, reading: &mut Reading<'_>) -> Ve
         }
     }
     given.iter().map(|url| url.value.0.clone()).collect()
+}
+
+fn tls(
+    name: &str,
+    raw: &Key<UpstreamTlsRaw>,
+    endpoints: &[Url],
+    reading: &mut Reading<'_>,
+) -> UpstreamTls {
+    let Some(At { value, at }) = raw.given() else { return UpstreamTls::default() };
+    let tls = upstream_tls(name, value, at, reading);
+    if !endpoints.is_empty() && endpoints.iter().all(|url| url.scheme() == "http") {
+        reading.wrong(
+            at,
+            format!("upstream `{name}` has `tls`, but its URLs are `http`"),
+            "write `https://` in the URL, or remove `tls`",
+        );
+    }
+    tls
 }
 
 fn upstream_tls(
@@ -239,58 +339,6 @@ fn ejection(raw: &OffOr<Ejection>, reading: &mut Reading<'_>) -> EjectionSetting
     in_range(&raw.failures, "ejection.failures", 1..=1_000, reading);
     let after = if on { narrow(raw.failures.value.0) } else { 0 };
     EjectionSettings { after, span: raw.r#for.value.0 }
-}
-
-fn credential(raw: &Credential, reading: &mut Reading<'_>) -> Vec<(String, Secret<String>)> {
-    let Some(At { value: Table(rows), at }) = raw.header.given() else { return Vec::new() };
-    if rows.len() > CREDENTIAL_HEADERS_MAX {
-        reading.wrong(
-            at,
-            "there are too many headers",
-            format!("at most {CREDENTIAL_HEADERS_MAX}"),
-        );
-    }
-    let mut seen = HashSet::new();
-    rows.iter().filter_map(|row| header(row, &mut seen, reading)).collect()
-}
-
-fn header(
-    row: &Row<SecretText>,
-    seen: &mut HashSet<String>,
-    reading: &mut Reading<'_>,
-) -> Option<(String, Secret<String>)> {
-    let SecretText(value) = row.value.as_ref()?;
-    let typed = &shown_name(&row.name);
-    let Ok(name) = http::HeaderName::from_bytes(row.name.as_bytes()) else {
-        reading.wrong(
-            &row.at,
-            format!("`{typed}` is not the name of a header"),
-            "a name holds letters, digits and `-`, as in `Authorization`",
-        );
-        return None;
-    };
-    let lower = name.as_str();
-    if OWN_HEADERS.contains(&lower) || lower.starts_with("mcp-") || lower.starts_with("proxy-") {
-        reading.wrong(
-            &row.at,
-            format!("the header `{typed}` is written by the gate itself"),
-            "remove it; a credential is usually `Authorization` or a header of the upstream's own",
-        );
-    } else if !seen.insert(lower.to_owned()) {
-        reading.wrong(
-            &row.at,
-            format!("the header `{typed}` is there twice"),
-            "names of headers do not differ by case; keep one",
-        );
-    }
-    if value.expose().len() > CREDENTIAL_BYTES_MAX {
-        reading.wrong(
-            &row.at,
-            format!("the value of `{typed}` is too long"),
-            format!("at most {CREDENTIAL_BYTES_MAX} bytes"),
-        );
-    }
-    Some((lower.to_owned(), value.clone()))
 }
 
 /// A number that was checked to be small.
