@@ -265,6 +265,13 @@ pub const HTTP_SSE_UNUSED_SECS: u64 = 60;
 pub const HTTP_SSE_REOPEN_SECS: (u64, u64) = (1, 30);
 /// How often in a row an answer that broke off is asked for again without anything coming.
 pub const HTTP_SSE_RESUMES_MAX: u32 = 5;
+/// Longest URL for messages that an upstream on HTTP+SSE may name, in bytes.
+pub const SSE_ENDPOINT_BYTES_MAX: usize = 4 * KIB;
+/// A message to an upstream on HTTP+SSE waits this many milliseconds for the one before it to be
+/// accepted, so that they keep their order; then it goes, since some servers accept only when done.
+pub const SSE_ORDER_MILLIS: u64 = 500;
+/// Messages to an upstream on HTTP+SSE that wait to be accepted, on one line.
+pub const SSE_POSTS_MAX: usize = 32;
 /// Messages waiting in one direction of a line to a child process or an event stream.
 pub const LINE_MESSAGES_MAX: usize = 64;
 /// Longest message on a line; a child process that writes more without a line break is ended.
