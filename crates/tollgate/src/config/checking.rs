@@ -13,6 +13,8 @@ mod upstreams;
 
 mod stdio;
 
+pub(crate) use upstreams::is_own_header;
+
 use crate::config::decode::{At, Set};
 use crate::config::raw::{Root, Sessions};
 use crate::config::reading::Reading;
