@@ -35,7 +35,7 @@ pub struct Endpoint {
 }
 
 /// How an endpoint is reached.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Way {
     /// By connections to this address.
     Address(SocketAddr),
@@ -189,7 +189,8 @@ impl Endpoint {
     /// The same instance, asked for another of its targets.
     pub(crate) fn at(&self, target: &Uri) -> Arc<Self> {
         let wiring = Arc::new(self.wiring.to(target));
-        Self::new(self.id.clone(), self.address, wiring, Arc::clone(&self.core))
+        let (id, way, core) = (self.id.clone(), self.way.clone(), Arc::clone(&self.core));
+        Arc::new(Self { id, way, wiring, core })
     }
 
     /// Opens a connection within the upstream's time for it, and within `left` if that is less.
