@@ -26,7 +26,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   peers                                    install the software that tests run Tollgate against
   conformance [--direct] [--release] [--gate PROGRAM] [--only PEER]
                                            the official suite, through the gate and directly
-  clients [--direct] [--release] [--gate PROGRAM] [--only CLIENT]
+  clients [aggregate] [--direct] [--release] [--gate PROGRAM] [--only CLIENT]
                                            real clients, through the gate and directly
   bench [--quick] [--json FILE] ...        speed against a bare proxy and nginx (see --help)";
 
