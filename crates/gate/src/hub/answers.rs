@@ -68,10 +68,10 @@ impl Front<'_> {
     pub(super) async fn discover(
         &self,
         (post, message): (&Post, &Message),
-        audience: &Audience,
     ) -> Result<Response<GateBody>, Refusal> {
         let wait = Duration::from_secs(GREETING_WAIT_SECS);
-        let stocks = self.stocks(audience, Need::Offer, wait).await;
+        let audience = Audience::of_message(&post.body, message);
+        let stocks = self.stocks(&audience, Need::Offer, wait).await;
         let offer = self.offer(&stocks);
         let discovered = offer.discover_result(&[modern::VERSION], SERVER, DISCOVER_TTL_MILLIS);
         Ok(result(post, message, &discovered))
@@ -105,8 +105,9 @@ impl Front<'_> {
     pub(super) async fn list(
         &self,
         (post, message): (&Post, &Message),
-        audience: &Audience,
+        held: Option<&Held>,
     ) -> Result<Response<GateBody>, Refusal> {
+        let audience = &self.audience((post, message), held);
         let Some(kind) = ListKind::of(post.method) else {
             return Ok(unknown_method(post, message));
         };

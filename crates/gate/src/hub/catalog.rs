@@ -88,6 +88,10 @@ pub(crate) struct Catalog {
     audience: Audience,
     stock: ArcSwap<Stock>,
     changed: AtomicU8,
+    /// Lists that somebody was shown without this upstream's part.
+    missed: AtomicU8,
+    /// How often agents had reason to read each list again.
+    news: [AtomicU64; 4],
     is_watched: AtomicBool,
     used_at: AtomicU64,
     // A plain mutex: held for one look at whether a task is at work.
@@ -157,6 +161,8 @@ impl Catalog {
             audience,
             stock: ArcSwap::default(),
             changed: AtomicU8::new(0),
+            missed: AtomicU8::new(0),
+            news: Default::default(),
             is_watched: AtomicBool::new(false),
             used_at: AtomicU64::new(now.0),
             at_work: Mutex::new(None),
@@ -171,6 +177,23 @@ impl Catalog {
 
     /// What is known once the need is served, or after `wait`.
     pub(crate) async fn want(
+        self: &Arc<Self>,
+        gate: &Arc<Gate>,
+        upstream: &Arc<Upstream>,
+        need: Need,
+        wait: Duration,
+    ) -> Arc<Stock> {
+        let stock = self.served(gate, upstream, need, wait).await;
+        if let Need::List(kind) = need
+            && stock.list(kind).is_none()
+            && stock.offers(kind) != Some(false)
+        {
+            self.missed.fetch_or(bit(kind), Ordering::AcqRel);
+        }
+        stock
+    }
+
+    async fn served(
         self: &Arc<Self>,
         gate: &Arc<Gate>,
         upstream: &Arc<Upstream>,
@@ -208,6 +231,12 @@ impl Catalog {
             ListKind::Tools | ListKind::Prompts => bit(kind),
         };
         self.changed.fetch_or(bits, Ordering::AcqRel);
+        self.news[kind as usize].fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// A number that grows whenever agents have reason to read a list again.
+    pub(crate) fn news(&self, kind: ListKind) -> u64 {
+        self.news[kind as usize].load(Ordering::Acquire)
     }
 
     fn standing(&self, stock: &Stock, need: Need, now: Millis) -> Standing {
@@ -285,7 +314,8 @@ impl Catalog {
             }
             Some(silence) => {
                 if stock.silence.is_none() {
-                    tracing::warn!(upstream = %upstream.name(), why = %silence, "its lists cannot be read: the last good ones stay");
+                    let kept = stock.lists.iter().flatten().count();
+                    tracing::warn!(upstream = %upstream.name(), why = %silence, kept, "its lists cannot be read: agents go on with those that were kept");
                 }
                 stock.failures = stock.failures.saturating_add(1);
                 let rest = 500_u64.saturating_mul(1 << stock.failures.min(16));
@@ -296,14 +326,17 @@ impl Catalog {
         self.stock.store(Arc::new(stock));
     }
 
-    /// Puts a list that was read on the shelf, and tells agents if it differs from the last.
-    fn shelve(&self, gate: &Gate, kind: ListKind, list: List) {
+    /// Puts a list that was read on the shelf. Agents are told if it is another than they were
+    /// shown, unless the upstream had announced that, which they were told then.
+    fn shelve(&self, gate: &Gate, (kind, was_announced): (ListKind, bool), list: List) {
         let mut stock = Stock::clone(&self.stock.load());
         let slot = &mut stock.lists[kind as usize];
-        let differs = slot.as_ref().is_none_or(|old| old.stamp != list.stamp);
+        let was_missed = self.missed.fetch_and(!bit(kind), Ordering::AcqRel) & bit(kind) != 0;
+        let differs = slot.as_ref().map_or(was_missed, |old| old.stamp != list.stamp);
         *slot = Some(Arc::new(list));
         self.stock.store(Arc::new(stock));
-        if differs {
+        if differs && !was_announced {
+            self.news[kind as usize].fetch_add(1, Ordering::AcqRel);
             gate.news.tell();
         }
     }

@@ -2,6 +2,7 @@
 
 use super::Front;
 use super::audience::Audience;
+use super::catalog::Need;
 use super::plan::Plan;
 use super::stream::TOLD;
 use crate::call::{Ask, Call};
@@ -9,6 +10,7 @@ use crate::gate::Gate;
 use crate::session::Held;
 use crate::snapshot::Snapshot;
 use std::sync::Arc;
+use tollgate_core::bounds::LIST_WAIT_SECS;
 use tollgate_core::principal::Principal;
 use tollgate_mcp::hub::items::ListKind;
 
@@ -56,7 +58,7 @@ impl Stage {
     /// Numbers that differ when the lists this agent sees differ, by kind of notification.
     pub(super) fn stamps(&self) -> [u64; 3] {
         TOLD.map(|(kind, _)| match kind {
-            ListKind::Resources => self.stamp(kind) ^ self.stamp(ListKind::Templates),
+            ListKind::Resources => self.stamp(kind).wrapping_add(self.stamp(ListKind::Templates)),
             ListKind::Tools | ListKind::Prompts | ListKind::Templates => self.stamp(kind),
         })
     }
@@ -65,9 +67,7 @@ impl Stage {
         let now = self.gate.clock.now();
         let legs = self.call.route.legs.iter();
         legs.fold(0, |sum: u64, leg| {
-            let stock = leg.knowledge.catalogs().of(&self.audience, now).stock();
-            let stamp = stock.list(kind).map_or(1, |list| list.stamp);
-            sum.rotate_left(7).wrapping_mul(0x0000_0100_0000_01b3) ^ stamp
+            sum.wrapping_add(leg.knowledge.catalogs().of(&self.audience, now).news(kind))
         })
     }
 
@@ -75,6 +75,18 @@ impl Stage {
     pub(super) fn note_changed(&self, leg: usize, kind: ListKind) {
         if let Some(leg) = self.call.route.legs.get(leg) {
             leg.knowledge.catalogs().note_changed(kind);
+        }
+    }
+
+    /// Has the lists of these kinds read, so that word of their changes comes in.
+    pub(super) fn attend(self: &Arc<Self>, wants: [bool; 3]) {
+        let kinds = TOLD.into_iter().zip(wants).filter(|(_, wanted)| *wanted);
+        for ((kind, _), _) in kinds {
+            let this = self.clone();
+            tokio::spawn(async move {
+                let wait = std::time::Duration::from_secs(LIST_WAIT_SECS);
+                drop(this.front().stocks(&this.audience, Need::List(kind), wait).await);
+            });
         }
     }
 

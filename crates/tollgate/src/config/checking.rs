@@ -11,6 +11,8 @@ mod curation;
 
 mod upstreams;
 
+mod credential;
+
 mod stdio;
 
 use crate::config::decode::{At, Set};

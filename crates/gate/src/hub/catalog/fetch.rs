@@ -114,12 +114,15 @@ async fn attended(
     // First the stream, then the list: what changes in between is heard of.
     watch::begin(catalog, gate, upstream, present).await;
     // Taken down before reading: a change while reading is a reason to read again.
-    catalog.changed.fetch_and(!bit(kind), Ordering::AcqRel);
+    let changed = catalog.changed.fetch_and(!bit(kind), Ordering::AcqRel);
+    let was_announced = changed & bit(kind) != 0;
     let read = list(gate, upstream, (present, &catalog.audience), kind).await;
     match read {
-        Ok(list) => catalog.shelve(gate, kind, list),
+        Ok(list) => catalog.shelve(gate, (kind, was_announced), list),
         Err(silence) => {
-            catalog.changed.fetch_or(bit(kind), Ordering::AcqRel);
+            if was_announced {
+                catalog.changed.fetch_or(bit(kind), Ordering::AcqRel);
+            }
             return Err(silence);
         }
     }

@@ -128,6 +128,7 @@ impl Listener {
         match changed_list(&method) {
             Some(kind) => {
                 catalog.note_changed(kind);
+                gate.news.tell();
                 bit(kind)
             }
             None => 0,
