@@ -7,7 +7,7 @@
 //! Next: `clients/aggregate.rs` (the tour), `conformance.rs`.
 
 mod aggregate;
-mod fixture;
+pub(crate) mod fixture;
 mod renaming;
 
 use crate::gate::Legs;

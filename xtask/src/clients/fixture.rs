@@ -153,6 +153,9 @@ pub(crate) fn child(command: &Command) -> Value {
         .filter_map(|(name, value)| Some((text(name), text(value?).into())))
         .collect();
     let mut child = json!({"command": text(command.get_program()), "args": args});
+    if let Some(folder) = command.get_current_dir() {
+        child["cwd"] = json!(folder);
+    }
     if !env.is_empty() {
         child["env"] = env.into();
     }
