@@ -99,14 +99,27 @@ impl Front<'_> {
         wait: Duration,
     ) -> Vec<Arc<Stock>> {
         let now = self.gate.clock.now();
-        let wanted = self.call.route.legs.iter().map(|leg| {
+        let legs = &self.call.route.legs;
+        let mut stocks = Vec::with_capacity(legs.len());
+        let mut wanted = Vec::new();
+        for (number, leg) in legs.iter().enumerate() {
             let catalog = leg.knowledge.catalogs().of(audience, now);
+            let ready = catalog.ready(need, now);
+            if ready.is_none() {
+                wanted.push((number, leg, catalog.clone()));
+            }
+            stocks.push(ready.unwrap_or_else(|| catalog.stock()));
+        }
+        let wanted = wanted.into_iter().map(|(number, leg, catalog)| {
             // What has to be started first is given the time for it.
             let wait = wait + leg.upstream.start_time().min(Duration::from_secs(START_WAIT_SECS));
             let there = (&leg.upstream, &leg.knowledge);
-            async move { catalog.want(self.gate, there, need, wait).await }
+            async move { (number, catalog.want(self.gate, there, need, wait).await) }
         });
-        futures_util::future::join_all(wanted).await
+        for (number, stock) in futures_util::future::join_all(wanted).await {
+            stocks[number] = stock;
+        }
+        stocks
     }
 
     /// One page of one list.

@@ -179,6 +179,17 @@ impl Catalog {
         self.stock.load_full()
     }
 
+    /// What is known, if that serves the need as it is.
+    pub(crate) fn ready(&self, need: Need, now: Millis) -> Option<Arc<Stock>> {
+        let stock = self.stock();
+        let serves = self.standing(&stock, need, now) == Standing::Serves;
+        let is_there = match need {
+            Need::Offer => stock.offer.is_some(),
+            Need::List(kind) => stock.list(kind).is_some() || stock.offers(kind) == Some(false),
+        };
+        (serves && is_there).then_some(stock)
+    }
+
     /// What is known once the need is served, or after `wait`.
     pub(crate) async fn want(
         self: &Arc<Self>,
