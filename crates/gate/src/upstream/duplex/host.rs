@@ -62,6 +62,23 @@ pub struct HostStatus {
     pub paused: Option<Duration>,
 }
 
+impl std::fmt::Display for HostStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} open, {} opened in all, {} failed", self.lines, self.opened, self.failures)?;
+        if !self.processes.is_empty() {
+            let pids: Vec<String> = self.processes.iter().map(u32::to_string).collect();
+            write!(f, "; guards: {}", pids.join(" "))?;
+        }
+        if let Some(paused) = self.paused {
+            write!(f, "; the next is opened in {} s at the earliest", paused.as_secs() + 1)?;
+        }
+        match &self.last_failure {
+            Some(why) => write!(f, "; last failure: {why}"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// See the file's head.
 #[derive(Debug)]
 pub struct Host {
