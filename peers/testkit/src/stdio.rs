@@ -180,7 +180,7 @@ fn configuration(mark: &str, habits: &[&str], keys: &str) -> String {
     args.extend(habits);
     let args = args.join("\", \"");
     format!(
-        "gate: {{ listen: \"127.0.0.1:0\", drain: 2s }}\n\
+        "gate: {{ listen: \"127.0.0.1:0\" }}\n\
          admin: {{ listen: \"127.0.0.1:0\" }}\n\
          upstreams:\n  peer:\n    era: both\n    stdio:\n      command: python3\n      \
          args: [\"{args}\"]\n      env: {{ SCRIPT_LOG: \"{mark}/received\", SCRIPT_MARK: \"{mark}\" }}\n      \
