@@ -24,6 +24,7 @@ mod pool;
 mod reply;
 mod request;
 mod resolve;
+mod sse_line;
 mod status;
 mod stdio;
 mod tls;
@@ -36,6 +37,7 @@ pub use head::{Head, Media, ReplyHeaders};
 pub use plan::UpstreamError;
 pub use reply::{Reply, ReplyBody};
 pub use request::{Fields, Outgoing};
+pub use sse_line::SseLines;
 pub use status::{EndpointState, EndpointStatus};
 pub use tls::TlsError;
 
