@@ -183,13 +183,62 @@ async fn no_more_processes_run_than_may_and_idle_ones_make_room() {
 }
 
 #[tokio::test]
-async fn a_changed_configuration_ends_the_processes_of_the_old_one() {
+async fn a_changed_configuration_ends_the_processes_of_the_old_one_behind_their_calls() {
     let house = house(&[], "idle: 1m").await;
-    let session = house.session("a", &json!({})).await;
+    let (busy, idle) =
+        (house.session("busy", &json!({})).await, house.session("idle", &json!({})).await);
+    let mut stream = house.stream(&idle).await;
+    let mut call = house.connect().await;
+    call.send(&tool_call(&busy, json!(1), "sleep", json!({ "seconds": 2 })).bytes()).await;
+    house.wait_for_received(|message| message["params"]["name"] == "sleep").await;
+    house.reconfigure(&[], "stop: 200ms");
+    let answer = call.response().await.expect("an answer");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    nothing_is_left(&house, DEADLINE).await;
+    assert!(stream.event().await.is_none(), "the stream of a session that is gone goes on");
+    let gone = house.ask(&tool_call(&idle, json!(1), "echo", json!({ "text": "x" }))).await;
+    assert_eq!(gone.status, 404);
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_agents_that_come_and_go_while_servers_die() {
+    let house = house(&[], "isolation: session\n      processes: 40").await;
+    let agents = (0..8).map(|n| {
+        let house = &house;
+        async move {
+            let name = format!("agent-{n}");
+            for round in 0..4 {
+                let session = house.session(&name, &json!({})).await;
+                house.call(&session, "grandchild", json!({})).await;
+                match (n + round) % 4 {
+                    0 => assert_eq!(house.end(&session).await, 204),
+                    1 => {
+                        let exit = tool_call(&session, json!(1), "exit", json!({}));
+                        assert_eq!(house.ask(&exit).await.status, 502);
+                    }
+                    2 => {
+                        // It leaves in the middle of a call, and is gone before its answer.
+                        let mut client = house.connect().await;
+                        let sleep = tool_call(&session, json!(1), "sleep", json!({ "seconds": 1 }));
+                        client.send(&sleep.bytes()).await;
+                        drop(client);
+                        assert_eq!(house.end(&session).await, 204);
+                    }
+                    _ => {
+                        let modern = house.ask(&modern_tool("grandchild", json!({}))).await;
+                        assert_eq!(modern.status, 200, "{}", modern.text());
+                        house.end(&session).await;
+                    }
+                }
+            }
+        }
+    });
+    futures_util::future::join_all(agents).await;
+    // Modern agents share one process here: a guard, a server, and eight grandchildren of it.
+    house.wait_for_processes(10, 2 * DEADLINE).await;
     house.reconfigure(&[], "stop: 200ms");
     nothing_is_left(&house, DEADLINE).await;
-    let gone = house.ask(&tool_call(&session, json!(1), "echo", json!({ "text": "x" }))).await;
-    assert_eq!(gone.status, 404);
+    assert_eq!(house.gate.status().await["gate"]["orphans"], 0);
 }
 
 #[tokio::test]

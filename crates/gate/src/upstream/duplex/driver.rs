@@ -81,9 +81,14 @@ impl Driver {
                 () = conversation.bell.notified() => {}
                 () = tokio::time::sleep_until(next_look) => self.look(opened),
             }
-            let failed = matches!(conversation.desk().state, State::Failed(_));
-            if failed {
+            let (has_left, has_failed) = {
+                let desk = conversation.desk();
+                (desk.has_left(), matches!(desk.state, State::Failed(_)))
+            };
+            if has_left || has_failed {
                 self.retire();
+            }
+            if has_failed {
                 return;
             }
         }

@@ -309,6 +309,19 @@ impl Host {
         }
     }
 
+    /// The configuration has moved on: each line is closed behind the calls that it has, and no line
+    /// is opened any more.
+    pub(crate) fn leave(&self) {
+        let lines: Vec<Arc<Conversation>> = {
+            let mut rooms = self.rooms.lock();
+            rooms.is_closed = true;
+            rooms.lines.values().cloned().collect()
+        };
+        for line in lines {
+            line.leave_behind_calls();
+        }
+    }
+
     /// Closes all lines and waits until their processes are gone, at most for `limit`. No line is
     /// opened any more. False if some are left.
     pub async fn close(&self, limit: Duration) -> bool {
