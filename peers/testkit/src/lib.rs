@@ -27,6 +27,8 @@ pub mod events;
 
 pub mod h2;
 
+pub mod stdio;
+
 mod http1;
 
 use std::time::Duration;
@@ -40,3 +42,4 @@ pub use house::House;
 pub use post::{Post, legacy_bodyless, legacy_initialize, legacy_post, modern_call};
 pub use recorder::{Recorded, Recorder};
 pub use script::{Act, Reply};
+pub use stdio::StdioHouse;
