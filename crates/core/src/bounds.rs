@@ -150,6 +150,14 @@ pub const COMMAND_WORDS_MAX: usize = 256;
 /// Longest argument, and longest value of a variable, in bytes. Linux takes 128 KiB.
 pub const COMMAND_WORD_BYTES_MAX: usize = 32 * KIB;
 
+/// Longest file of another program that `tollgate import` reads, in bytes. Settings of editors, which
+/// hold much besides, stay far below.
+pub const IMPORT_BYTES_MAX: usize = MIB;
+/// Deepest nesting of such a file: what the readers of JSON and TOML allow at least.
+pub const IMPORT_DEPTH_MAX: usize = 64;
+/// Longest piece of a file that could not be imported and is shown in a comment, in characters.
+pub const IMPORT_SHOWN_MAX: usize = 300;
+
 /// Each endpoint is asked for its health every so many seconds.
 pub const HEALTH_EVERY_SECS: u64 = 5;
 /// An endpoint must answer a health check within this many seconds.
@@ -211,9 +219,11 @@ pub const AUDIENCE_BYTES_MAX: usize = 4 * KIB;
 /// Time for reading one list of one upstream, in seconds.
 pub const LISTING_SECS: u64 = 20;
 /// Longest wait of an agent for lists that are being read, in seconds; then it gets what is there.
-pub const LIST_WAIT_SECS: u64 = 15;
+pub const LIST_WAIT_SECS: u64 = 5;
 /// Longest wait of a new session for upstreams to say what they offer, in seconds.
-pub const GREETING_WAIT_SECS: u64 = 15;
+pub const GREETING_WAIT_SECS: u64 = 5;
+/// How much longer agents wait for an upstream that has to be started first, in seconds.
+pub const START_WAIT_SECS: u64 = 15;
 /// Items of one list taken from one upstream.
 pub const LIST_ITEMS_MAX: usize = 1_000;
 /// Bytes of one list taken from one upstream.
@@ -263,14 +273,47 @@ pub const HTTP_SSE_UNUSED_SECS: u64 = 60;
 pub const HTTP_SSE_REOPEN_SECS: (u64, u64) = (1, 30);
 /// How often in a row an answer that broke off is asked for again without anything coming.
 pub const HTTP_SSE_RESUMES_MAX: u32 = 5;
+/// Longest URL for messages that an upstream on HTTP+SSE may name, in bytes.
+pub const SSE_ENDPOINT_BYTES_MAX: usize = 4 * KIB;
+/// A message to an upstream on HTTP+SSE waits this many milliseconds for the one before it to be
+/// accepted, so that they keep their order; then it goes, since some servers accept only when done.
+pub const SSE_ORDER_MILLIS: u64 = 500;
+/// Messages to an upstream on HTTP+SSE that wait to be accepted, on one line.
+pub const SSE_POSTS_MAX: usize = 32;
 /// Messages waiting in one direction of a line to a child process or an event stream.
 pub const LINE_MESSAGES_MAX: usize = 64;
+/// Longest message on a line; a child process that writes more without a line break is ended.
+pub const LINE_BYTES_MAX: usize = REPLY_BYTES_MAX;
+/// Calls in flight on one line: a process that does not answer must not collect them without end.
+pub const LINE_CALLS_MAX: usize = 1_024;
+/// Messages of our own that wait for a peer which does not read; at more it is ended.
+pub const LINE_BACKLOG_MAX: usize = 1_024;
+/// Requests of a peer that wait for an agent's answer; more are refused to the peer.
+pub const LINE_ASKS_MAX: usize = 256;
+/// Sessions over all lines of one upstream, some 300 bytes each.
+pub const LINE_SESSIONS_MAX: usize = 10_000;
+/// URIs all sessions of a line are subscribed to.
+pub const LINE_SUBSCRIPTIONS_MAX: usize = 4_096;
+/// Messages that wait for a reader of one exchange over a line; at more its reader is cut off, so
+/// that it does not stall the others.
+pub const LINE_UNREAD_MAX: usize = 1_024;
+/// Bytes of such messages: two of the longest.
+pub const LINE_UNREAD_BYTES_MAX: usize = 2 * LINE_BYTES_MAX;
+/// Messages kept for a session whose stream is not open yet: servers ask for roots at once.
+pub const LINE_HELD_MAX: usize = 16;
+/// Characters of a line of noise, or of a process's last words, that are shown.
+pub const LINE_SHOWN_CHARS_MAX: usize = 200;
+/// Bytes of a line on a child's standard error that are logged.
+pub const STDERR_LINE_BYTES_MAX: usize = KIB;
+/// Lines of a child's standard error that are logged in a second; the rest is counted.
+pub const STDERR_LINES_PER_SEC: usize = 100;
 /// Names (URIs, task ids) that a hub changes in one message of an upstream; those beyond are emptied.
 /// With some 50 bytes each, a message grows by at most 3 MiB.
 pub const REWRITES_MAX: usize = 65_536;
 
 const _: () = assert!(CONNECTION_BUFFER_BYTES_MAX > HEAD_BYTES_MAX);
 const _: () = assert!(REPLY_BYTES_MAX >= REQUEST_BYTES_MAX);
+const _: () = assert!(LINE_UNREAD_BYTES_MAX >= LINE_BYTES_MAX);
 const _: () = assert!(SESSIONS_MAX >= SESSIONS_PER_CALLER_MAX);
 const _: () = assert!(UPSTREAM_TOTAL_SECS >= UPSTREAM_FIRST_BYTE_SECS);
 const _: () = assert!(UPSTREAM_POOL_IDLE_MILLIS < 5_000);

@@ -18,7 +18,7 @@ use crate::gate::Gate;
 use crate::hub;
 use crate::route::{Place, Routed, Way};
 use crate::snapshot::{Leg, Snapshot};
-use crate::upstream::{Deadlines, Endpoint, Fields, Outgoing, ReplyHeaders, SendError};
+use crate::upstream::{Cause, Deadlines, Endpoint, Fields, Outgoing, ReplyHeaders, SendError};
 use crate::ward::Ward;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
@@ -160,6 +160,11 @@ pub(crate) fn down() -> Refusal {
 pub(crate) fn refuse_send(error: &SendError) -> Refusal {
     tracing::debug!(%error, "upstream failed");
     match error {
+        SendError::NotSent(Cause::Line(why)) => {
+            let public = why.lines().next().unwrap_or_default();
+            let text = format!("the server is not available; the call was not made: {public}");
+            Refusal::new(Reason::UpstreamDown, text).retry_after(5)
+        }
         SendError::NotSent(_) => Refusal::new(
             Reason::UpstreamDown,
             "the server cannot be reached; the call was not made: retry in a few seconds",

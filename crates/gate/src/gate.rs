@@ -102,6 +102,15 @@ impl Gate {
         });
     }
 
+    /// Ends what upstreams run, such as child processes, and waits until it is gone, at most for
+    /// `limit`. False if something is left.
+    pub async fn close_upstreams(&self, limit: Duration) -> bool {
+        let snapshot = self.snapshot();
+        let closing = snapshot.upstreams.iter().map(|upstream| upstream.close(limit));
+        let closed = futures_util::future::join_all(closing).await;
+        closed.into_iter().all(|is_closed| is_closed)
+    }
+
     /// Ends the sessions of one part of the book whose life is over; says when to go on.
     fn sweep(&self, part: usize) -> Duration {
         let snapshot = self.snapshot();

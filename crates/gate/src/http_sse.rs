@@ -1,8 +1,8 @@
 //! HTTP+SSE, the transport of revision 2024-11-05, towards agents that still use it.
 //!
 //! A GET of the route's path plus `/sse` opens a stream whose first event names the URL to POST
-//! messages to; what they are answered, and all that the upstream says by itself, comes on that
-//! stream. This is an adapter and nothing else: each message is judged as strictly as any, and goes
+//! messages to, which is the route's path plus `/messages` and the stream's sealed name; what they
+//! are answered, and all that the upstream says by itself, comes on that stream. This is an adapter and nothing else: each message is judged as strictly as any, and goes
 //! the same path, as if it had been POSTed to the route with the session that `initialize` opened.
 //! The agent never sees that session; closing the stream ends it.
 //!
@@ -50,24 +50,43 @@ use tollgate_mcp::methods::Method;
 /// The parameter of the URL that names the stream a message belongs to.
 const SESSION: &str = "session";
 
+/// Where HTTP+SSE is served besides a route.
+#[derive(Clone, Debug)]
+pub enum Door {
+    /// The path to open a stream at.
+    Stream(Arc<Route>),
+    /// The path to POST messages to.
+    Messages(Arc<Route>),
+}
+
 /// The paths where HTTP+SSE is served, and the routes behind them.
 pub(crate) fn paths(
     settings: &[RouteSettings],
     routes: &HashMap<String, Arc<Route>>,
-) -> Result<HashMap<String, Arc<Route>>, CompileError> {
+) -> Result<HashMap<String, Door>, CompileError> {
     let mut paths = HashMap::new();
     for route in settings.iter().filter(|route| route.sse) {
-        let path = path_of(route.path.as_str());
-        if routes.contains_key(&path) {
-            return Err(CompileError::PathTaken { route: route.path.clone(), path });
+        let Some(compiled) = routes.get(route.path.as_str()) else { continue };
+        for door in [Door::Stream(compiled.clone()), Door::Messages(compiled.clone())] {
+            let path = door.path();
+            if routes.contains_key(&path) {
+                return Err(CompileError::PathTaken { route: route.path.clone(), path });
+            }
+            paths.insert(path, door);
         }
-        paths.extend(routes.get(route.path.as_str()).map(|compiled| (path, compiled.clone())));
     }
     Ok(paths)
 }
 
-fn path_of(route: &str) -> String {
-    format!("{}/sse", route.trim_end_matches('/'))
+impl Door {
+    fn path(&self) -> String {
+        let (Self::Stream(route) | Self::Messages(route)) = self;
+        let base = route.path.as_str().trim_end_matches('/');
+        match self {
+            Self::Stream(_) => format!("{base}/sse"),
+            Self::Messages(_) => format!("{base}/messages"),
+        }
+    }
 }
 
 /// Serves a request at such a path.
@@ -77,34 +96,37 @@ fn path_of(route: &str) -> String {
 pub(crate) async fn serve(
     gate: &Arc<Gate>,
     snapshot: &Arc<Snapshot>,
-    (route, request): (&Arc<Route>, Request<Incoming>),
+    (door, request): (&Door, Request<Incoming>),
     peer: &Peer,
     ledger: &mut Ledger,
 ) -> Result<Response<GateBody>, Refusal> {
     let (head, body) = request.into_parts();
     frame::vet(snapshot, &head)?;
     let caller = CallerKey::of_address(peer.address.ip());
-    match head.method {
-        HttpMethod::GET => open(gate, snapshot, (route, caller), &head),
-        HttpMethod::POST => {
+    match (door, &head.method) {
+        (Door::Stream(route), &HttpMethod::GET) => open(gate, snapshot, (route, caller), &head),
+        (Door::Messages(route), &HttpMethod::POST) => {
             let sealed = sealed(&head)?;
             let post = frame::message(snapshot, route, (&head, body), ledger).await?;
             let framed = Framed::for_agent(route.clone(), Ask::Post(Box::new(post)), caller);
             let identified = identify::caller(&snapshot.identify, framed);
-            let lane = gate.lanes.find(
-                &snapshot.seal,
-                (&route.path, identified.principal()),
-                sealed.as_bytes(),
-            );
+            let owner = (&route.path, identified.principal());
+            let lane = gate.lanes.find(&snapshot.seal, owner, sealed.as_bytes());
             let lane = lane.ok_or_else(session::unknown)?;
             let carrier = Carrier { gate: gate.clone(), snapshot: snapshot.clone(), lane };
             take(carrier, identified, ledger.id.clone()).await?;
             Ok(reply::accepted())
         }
-        _ => {
-            let text = "this is the HTTP+SSE endpoint of 2024-11-05: it serves GET and POST";
-            Err(Refusal::new(Reason::MethodNotAllowed, text))
-        }
+        // Clients that try newer transports first take this status for "open a stream here".
+        (Door::Stream(_), _) => Err(Refusal::new(
+            Reason::MethodNotAllowed,
+            "this is the event stream of HTTP+SSE (2024-11-05): open it with GET, or use this \
+             route without `/sse` for newer transports",
+        )),
+        (Door::Messages(_), _) => Err(Refusal::new(
+            Reason::MethodNotAllowed,
+            "messages of HTTP+SSE (2024-11-05) are POSTed here",
+        )),
     }
 }
 
@@ -127,7 +149,7 @@ fn open(
         Refusal::new(Reason::Internal, "the URL to post to cannot be made: please report it")
     })?;
     gate.lanes.keep(&lane)?;
-    let url = format!("{}?{SESSION}={sealed}", path_of(route.path.as_str()));
+    let url = format!("{}?{SESSION}={sealed}", Door::Messages(route.clone()).path());
     let stream = AgentStream::new(gate, snapshot, (lane, far), &url, slot);
     Ok(reply::events(GateBody::HttpSse(Box::new(stream))))
 }

@@ -116,7 +116,15 @@ impl<'a> Front<'a> {
         Forward { gate, snapshot, call, principal, leg: there, face: plan.face(leg) }
     }
 
-    fn audience(&self, held: &Held) -> Audience {
+    /// Whose lists a message is about.
+    fn audience(&self, (post, message): (&Post, &Message), held: Option<&Held>) -> Audience {
+        match held {
+            Some(held) => Self::audience_of(held),
+            None => Audience::of_message(&post.body, message),
+        }
+    }
+
+    fn audience_of(held: &Held) -> Audience {
         Audience::of_session(held.session.memory.as_ref().map_or(&[], |told| &told.initialize))
     }
 
@@ -129,10 +137,7 @@ impl<'a> Front<'a> {
         // A call in progress is a use, however long it takes.
         let _in_use = self.gate.sessions.stream(held.session.clone());
         match message.kind {
-            Kind::Request => {
-                let audience = self.audience(held);
-                self.request((post, message), Some(held), &audience).await
-            }
+            Kind::Request => self.request((post, message), Some(held)).await,
             Kind::Notification => self.notification(held, post, message).await,
             Kind::Response => self.response(held, post, message).await,
         }
@@ -143,18 +148,28 @@ impl<'a> Front<'a> {
             // Nothing is defined for it: it is accepted and goes nowhere.
             return Ok(reply::empty(StatusCode::ACCEPTED));
         };
-        self.speaks_modern().await?;
         if message.kind != Kind::Request {
             return Ok(reply::empty(StatusCode::ACCEPTED));
         }
-        let audience = Audience::of_message(&post.body, message);
-        self.request((post, message), None, &audience).await
+        // A call asks only the upstream it goes to.
+        if post.method == Method::Discover || post.method == Method::Listen || post.method.is_list()
+        {
+            self.speaks_modern().await?;
+        }
+        self.request((post, message), None).await
     }
 
     /// Passes if every upstream that can be asked speaks the modern era.
     async fn speaks_modern(&self) -> Result<(), Refusal> {
-        let legs = self.call.route.legs.iter();
-        let asked = legs.map(|leg| probe::must_speak_modern(self.gate, self.snapshot, leg));
+        let mut unknown = Vec::new();
+        for leg in &self.call.route.legs {
+            match probe::known(self.gate, leg) {
+                Some(known) => known?,
+                None => unknown.push(leg),
+            }
+        }
+        let asked = unknown.into_iter();
+        let asked = asked.map(|leg| probe::must_speak_modern(self.gate, self.snapshot, leg));
         for answer in futures_util::future::join_all(asked).await {
             match answer {
                 Err(refusal) if refusal.reason == Reason::VersionUnsupported => {
@@ -172,25 +187,24 @@ impl<'a> Front<'a> {
         &self,
         (post, message): (&Post, &Message),
         held: Option<&Held>,
-        audience: &Audience,
     ) -> Result<Response<GateBody>, Refusal> {
         use tollgate_mcp::hub::items::ListKind;
         let ask = (post, message);
         match post.method {
-            Method::Discover => self.discover(ask, audience).await,
+            Method::Discover => self.discover(ask).await,
             Method::Listen => self.listen(ask).await,
             Method::Ping => Ok(answers::result(post, message, b"{}")),
             Method::SetLevel => self.set_level(ask, held).await,
             Method::ToolsList
             | Method::PromptsList
             | Method::ResourcesList
-            | Method::ResourceTemplatesList => self.list(ask, audience).await,
-            Method::ToolsCall => self.named(ask, held, (ListKind::Tools, audience)).await,
-            Method::PromptsGet => self.named(ask, held, (ListKind::Prompts, audience)).await,
+            | Method::ResourceTemplatesList => self.list(ask, held).await,
+            Method::ToolsCall => self.named(ask, held, ListKind::Tools).await,
+            Method::PromptsGet => self.named(ask, held, ListKind::Prompts).await,
             Method::ResourcesRead | Method::Subscribe | Method::Unsubscribe => {
                 self.located(ask, held).await
             }
-            Method::Complete => self.complete(ask, held, audience).await,
+            Method::Complete => self.complete(ask, held).await,
             Method::TasksGet | Method::TasksUpdate | Method::TasksCancel | Method::TasksResult => {
                 self.task(ask, held).await
             }

@@ -71,9 +71,9 @@ async fn carry(
     peer: &Peer,
     ledger: &mut Ledger,
 ) -> Result<Response<GateBody>, Refusal> {
-    if let Some(route) = snapshot.sse_routes.get(request.uri().path()) {
+    if let Some(door) = snapshot.sse_paths.get(request.uri().path()) {
         // Boxed: nearly nobody goes this way, and every call would carry its size.
-        return Box::pin(http_sse::serve(gate, snapshot, (route, request), peer, ledger)).await;
+        return Box::pin(http_sse::serve(gate, snapshot, (door, request), peer, ledger)).await;
     }
     let framed = frame::read(snapshot, request, peer, ledger).await?;
     onward(gate, snapshot, identify::caller(&snapshot.identify, framed)).await

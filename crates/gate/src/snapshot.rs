@@ -2,7 +2,7 @@
 //! to its last. A request loads it once; a reload never changes one under a request.
 
 use crate::admit::Admit;
-use crate::http_sse;
+use crate::http_sse::{self, Door};
 use crate::hub;
 use crate::identify::Identify;
 use crate::knowledge::Knowledge;
@@ -27,8 +27,8 @@ pub struct Snapshot {
     pub seal: Arc<Seal>,
     /// Routes by path.
     pub routes: HashMap<String, Arc<Route>>,
-    /// Routes that serve HTTP+SSE too, by the path where they do.
-    pub sse_routes: HashMap<String, Arc<Route>>,
+    /// The further paths of routes that serve HTTP+SSE too.
+    pub sse_paths: HashMap<String, Door>,
     /// The upstreams and their endpoints.
     pub upstreams: Arc<Upstreams>,
     /// How callers are identified.
@@ -85,7 +85,7 @@ impl Snapshot {
     /// Whether anything is served at this path.
     #[must_use]
     pub fn serves(&self, path: &str) -> bool {
-        self.routes.contains_key(path) || self.sse_routes.contains_key(path)
+        self.routes.contains_key(path) || self.sse_paths.contains_key(path)
     }
 }
 
@@ -175,12 +175,12 @@ impl Snapshot {
             let compiled = Route { path: route.path.clone(), legs, plan, soft_sessions };
             routes.insert(route.path.as_str().to_owned(), Arc::new(compiled));
         }
-        let sse_routes = http_sse::paths(&settings.routes, &routes)?;
+        let sse_paths = http_sse::paths(&settings.routes, &routes)?;
         Ok(Self {
             names: Names::new(&settings.names),
             seal,
             routes,
-            sse_routes,
+            sse_paths,
             upstreams,
             identify: Identify::Anonymous,
             permit: Permit::Open,

@@ -119,6 +119,15 @@ impl Method {
         }
     }
 
+    /// Whether this reads a page of a list.
+    #[must_use]
+    pub const fn is_list(self) -> bool {
+        matches!(
+            self,
+            Self::ToolsList | Self::PromptsList | Self::ResourcesList | Self::ResourceTemplatesList
+        )
+    }
+
     /// Whether the modern revision took this method away.
     ///
     /// SPEC: 2026-07-28 basic/index: unimplemented methods are 404 with -32601; changelog: removed.

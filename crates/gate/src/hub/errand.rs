@@ -4,7 +4,6 @@
 //! nothing else. A name that no upstream of the hub can have is answered as by a server that does not
 //! know it, and reaches nobody.
 
-use super::audience::Audience;
 use super::catalog::Need;
 use super::plan::Owned;
 use super::{Front, answers};
@@ -31,14 +30,14 @@ impl Front<'_> {
         &self,
         (post, message): (&Post, &Message),
         held: Option<&Held>,
-        (kind, audience): (ListKind, &Audience),
+        kind: ListKind,
     ) -> Served {
         let Some(shown) = message.fields.name else {
             return Ok(answers::error(post, message, (-32602, "`params.name` is missing"), None));
         };
         let name = shown.decode(&post.body);
         let found = match self.plan.named(kind, &name) {
-            Some(owned) => self.original(&owned, (kind, audience)).await,
+            Some(owned) => self.original(&owned, kind, (post, message, held)).await,
             None => None,
         };
         let Some((leg, original)) = found else { return Ok(unknown(post, message, kind, &name)) };
@@ -49,15 +48,19 @@ impl Front<'_> {
     async fn original(
         &self,
         owned: &Owned<'_>,
-        (kind, audience): (ListKind, &Audience),
+        kind: ListKind,
+        (post, message, held): (&Post, &Message, Option<&Held>),
     ) -> Option<(usize, String)> {
         if let Some(name) = &owned.name {
             return Some((owned.leg, name.clone().into_owned()));
         }
         let leg = self.call.route.legs.get(owned.leg)?;
-        let catalog = leg.knowledge.catalogs().of(audience, self.gate.clock.now());
+        let audience = self.audience((post, message), held);
+        let catalog = leg.knowledge.catalogs().of(&audience, self.gate.clock.now());
         let wait = Duration::from_secs(LIST_WAIT_SECS);
-        let stock = catalog.want(self.gate, &leg.upstream, Need::List(kind), wait).await;
+        let wait = wait + leg.upstream.start_time();
+        let there = (&leg.upstream, &leg.knowledge);
+        let stock = catalog.want(self.gate, there, Need::List(kind), wait).await;
         let listed = stock.list(kind).and_then(|list| list.odd(owned.prefixed));
         // A name may merely look as if it were a shortened one.
         let plain = tollgate_mcp::hub::naming::split(owned.prefixed).map(|(_, rest)| rest);
@@ -88,7 +91,6 @@ impl Front<'_> {
         &self,
         (post, message): (&Post, &Message),
         held: Option<&Held>,
-        audience: &Audience,
     ) -> Served {
         let within = |key| {
             let reference = message.fields.reference?;
@@ -98,7 +100,9 @@ impl Front<'_> {
         };
         if let Some((span, name)) = within("name") {
             let found = match self.plan.named(ListKind::Prompts, &name) {
-                Some(owned) => self.original(&owned, (ListKind::Prompts, audience)).await,
+                Some(owned) => {
+                    self.original(&owned, ListKind::Prompts, (post, message, held)).await
+                }
                 None => None,
             };
             let Some((leg, original)) = found else {

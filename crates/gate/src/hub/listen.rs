@@ -33,7 +33,7 @@ impl Front<'_> {
         let max = self.snapshot.settings.limits.streams_per_caller_max;
         let slot = self.gate.streams.open(self.call.caller, max)?;
         let open = self.gate.sessions.lasting_stream(held.session.clone());
-        let stage = self.stage(Some(held.clone()), self.audience(&held));
+        let stage = self.stage(Some(held.clone()), Self::audience_of(&held));
         let mut chorus = Chorus::new(stage, Some(open), slot);
         let resumed = last_event_id.and_then(|id| Mark::leg_of(id.as_bytes()));
         let resumed = resumed.and_then(|name| {

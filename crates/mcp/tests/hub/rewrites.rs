@@ -193,6 +193,10 @@ fn log_messages_say_whose_they_are() {
         ("{ }", r#"{"logger":"up" }"#),
         (r#"{"logger":null}"#, r#"{"logger":"up"}"#),
         (
+            r#"{"logger":"a","_meta":{"io.modelcontextprotocol/related-task":{"taskId":"t"}}}"#,
+            r#"{"logger":"up/a","_meta":{"io.modelcontextprotocol/related-task":{"taskId":"up__t"}}}"#,
+        ),
+        (
             r#"{"logger":"a","l\u006fgger":"other\/b"}"#,
             r#"{"logger":"up/a","l\u006fgger":"up/other\/b"}"#,
         ),
@@ -214,6 +218,13 @@ fn requests_get_an_id_that_leads_back() {
         let back = inward_id(outward.as_bytes());
         assert_eq!(back, Some(("up".to_owned(), id.as_bytes().to_vec())));
     }
+    assert_eq!(
+        seen(
+            r#"{"jsonrpc":"2.0","id":1,"method":"elicitation/create","params":{"_meta":{"io.modelcontextprotocol/related-task":{"taskId":"t"}}}}"#,
+            Method::Other
+        ),
+        r#"{"jsonrpc":"2.0","id":"up__1","method":"elicitation/create","params":{"_meta":{"io.modelcontextprotocol/related-task":{"taskId":"up__t"}}}}"#
+    );
     let roots = r#"{"jsonrpc":"2.0","id":1,"method":"roots/list"}"#;
     assert_eq!(seen(roots, Method::Other), roots.replace(":1", r#":"up__1""#));
 }

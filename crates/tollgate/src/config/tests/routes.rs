@@ -64,11 +64,11 @@ fn two_tools_may_swap_their_names_with_one_upstream() {
 
 #[test]
 fn a_pattern_passes_where_a_name_of_the_route_could_match_it() {
-    for pattern in ["*", "a__*", "a*", "?__x", "b__x", "*x", "a__?", "new", "n*", "?"] {
+    for pattern in ["*", "a__*", "a*", "?__x", "b__x", "*x", "a__?", "a__old", "new", "n*", "?"] {
         let keys = format!("tools: {{ include: [\"{pattern}\"], rename: {{ a__old: new }} }}");
         route(&format!("  /mcp: {{ upstreams: [a, b], {keys} }}"));
     }
-    for pattern in ["c__*", "x*", "a_x*", "a__", "ab__x", "a__old", "new2", "A__x"] {
+    for pattern in ["c__*", "x*", "a_x*", "a__", "ab__x", "new2", "A__x"] {
         let keys = format!("tools: {{ include: [\"{pattern}\"], rename: {{ a__old: new }} }}");
         assert_eq!(mistakes(&keys).len(), 1, "{pattern}");
     }
