@@ -22,7 +22,7 @@ pub struct Configuration {
     gate: String,
     sections: String,
     upstreams: Vec<(String, Vec<String>, String, String)>,
-    routes: Vec<(String, String)>,
+    routes: Vec<(String, String, String)>,
 }
 
 impl Configuration {
@@ -30,6 +30,16 @@ impl Configuration {
     #[must_use]
     pub fn of(endpoints: &[SocketAddr]) -> Self {
         Self::default().upstream("peer", endpoints).upstream_key("era: both").route("/mcp", "peer")
+    }
+
+    /// Upstreams of both eras, each at one endpoint, together on the route `/mcp`.
+    #[must_use]
+    pub fn hub(members: &[(&str, SocketAddr)]) -> Self {
+        let names: Vec<&str> = members.iter().map(|(name, _)| *name).collect();
+        let with = |file: Self, (name, address): &(&str, SocketAddr)| {
+            file.upstream(name, &[*address]).upstream_key("era: both")
+        };
+        members.iter().fold(Self::default(), with).route("/mcp", &names.join(", "))
     }
 
     /// Adds an upstream.
@@ -56,10 +66,18 @@ impl Configuration {
         self
     }
 
-    /// Adds a route.
+    /// Adds a route to upstreams, whose names are joined by commas.
     #[must_use]
-    pub fn route(mut self, path: &str, upstream: &str) -> Self {
-        self.routes.push((path.to_owned(), upstream.to_owned()));
+    pub fn route(mut self, path: &str, upstreams: &str) -> Self {
+        self.routes.push((path.to_owned(), upstreams.to_owned(), String::new()));
+        self
+    }
+
+    /// Adds a key to the last route (`tools: { exclude: ["*"] }`).
+    #[must_use]
+    pub fn route_key(mut self, key: &str) -> Self {
+        let last = self.routes.last_mut().expect("a route first");
+        last.2.push_str(&format!(", {key}"));
         self
     }
 
@@ -93,8 +111,8 @@ impl Configuration {
             ));
         }
         text.push_str("routes:\n");
-        for (path, upstream) in &self.routes {
-            text.push_str(&format!("  {path}: {{ upstreams: [{upstream}] }}\n"));
+        for (path, upstreams, keys) in &self.routes {
+            text.push_str(&format!("  {path}: {{ upstreams: [{upstreams}]{keys} }}\n"));
         }
         text
     }

@@ -18,6 +18,16 @@ mod framing;
 #[cfg(test)]
 mod http2;
 #[cfg(test)]
+mod hub_asks;
+#[cfg(test)]
+mod hub_hostile;
+#[cfg(test)]
+mod hub_lists;
+#[cfg(test)]
+mod hub_names;
+#[cfg(test)]
+mod hub_sessions;
+#[cfg(test)]
 mod life;
 #[cfg(test)]
 mod lifetimes;
