@@ -1,10 +1,13 @@
-"""Walks a server with PyPI `fastmcp`."""
+"""Walks a server, or tours an aggregate, with PyPI `fastmcp`."""
 
 import asyncio
+import sys
 from contextlib import asynccontextmanager
 
 import mcp_types as types
+import tour
 from fastmcp import Client
+from fastmcp.client.transports import StdioTransport
 from mcp.client.subscriptions import listen
 from walk import PLAN, main, walk
 
@@ -13,8 +16,8 @@ LOG_LEVEL = "io.modelcontextprotocol/logLevel"
 
 
 class Sdk:
-    def __init__(self, client):
-        self.client = client
+    def __init__(self, client, seen):
+        self.client, self.seen = client, seen
 
     def version(self):
         return self.client.protocol_version
@@ -33,6 +36,29 @@ class Sdk:
 
     async def prompt(self, name, arguments):
         return await self.client.get_prompt(name, arguments)
+
+    async def page(self, kind, cursor):
+        lists = {"resourceTemplates": "resource_templates"}
+        return await getattr(self.client, f"list_{lists.get(kind, kind)}_mcp")(cursor=cursor)
+
+    async def read_whole(self, uri):
+        return await self.client.read_resource_mcp(uri)
+
+    async def complete(self, ref, argument):
+        return await self.client.complete_mcp(tour.reference(ref), argument)
+
+    async def level(self, level):
+        await self.client.set_logging_level(level)
+        return types.EmptyResult()
+
+    async def ping(self):
+        await self.client.ping()
+        return types.EmptyResult()
+
+    async def unsubscribe(self, uri):
+        if self.version() == MODERN:
+            return types.EmptyResult()
+        return await self.client.session.unsubscribe_resource(uri)
 
     async def call(self, tool, arguments, on_progress):
         meta = {LOG_LEVEL: "info"} if self.version() == MODERN else None
@@ -53,7 +79,8 @@ class Sdk:
         ) as subscription:
 
             async def hear():
-                async for _ in subscription:
+                async for told in subscription:
+                    self.seen.hear(getattr(told, "uri", None))
                     event.set()
 
             hearing = asyncio.ensure_future(hear())
@@ -62,9 +89,8 @@ class Sdk:
             await asyncio.gather(hearing, return_exceptions=True)
 
 
-async def run(url, era, seen):
-    answers = PLAN["answers"]
-
+@asynccontextmanager
+async def connect(target, era, seen, answers):
     async def sample(messages, _params, _context):
         answer = types.CreateMessageResult.model_validate(answers["sampling"])
         return seen.asking(["sampling", messages[0].content.text], answer)
@@ -79,11 +105,14 @@ async def run(url, era, seen):
         if isinstance(message, types.ToolListChangedNotification):
             seen.changed.set()
         if isinstance(message, types.ResourceUpdatedNotification):
+            seen.hear(str(message.params.uri))
             seen.watched.set()
 
+    if isinstance(target, dict):
+        target = StdioTransport(**target, keep_alive=False)
     async with Client(
-        url,
-        mode="legacy" if era == "legacy" else MODERN,
+        target,
+        mode=MODERN if era == "modern" else era,
         roots=[types.Root.model_validate(root) for root in answers["roots"]],
         sampling_handler=sample,
         elicitation_handler=elicit,
@@ -91,8 +120,13 @@ async def run(url, era, seen):
         message_handler=message,
         cache=False,
     ) as client:
-        await walk(Sdk(client), seen)
+        yield Sdk(client, seen)
+
+
+async def run(url, era, seen):
+    async with connect(url, era, seen, PLAN["answers"]) as sdk:
+        await walk(sdk, seen)
 
 
 if __name__ == "__main__":
-    main(run)
+    tour.main(connect) if sys.argv[1] == "--tour" else main(run)

@@ -1,18 +1,21 @@
-"""Walks a server with PyPI `mcp`."""
+"""Walks a server, or tours an aggregate, with PyPI `mcp`."""
 
 import asyncio
+import sys
 from contextlib import asynccontextmanager
 
 import mcp_types as types
+import tour
 from mcp import Client
+from mcp.client.stdio import StdioServerParameters
 from walk import PLAN, main, walk
 
 MODERN = "2026-07-28"
 
 
 class Sdk:
-    def __init__(self, client):
-        self.client = client
+    def __init__(self, client, seen):
+        self.client, self.seen = client, seen
 
     def version(self):
         return self.client.protocol_version
@@ -32,6 +35,27 @@ class Sdk:
     async def prompt(self, name, arguments):
         return await self.client.get_prompt(name, arguments)
 
+    async def page(self, kind, cursor):
+        lists = {"resourceTemplates": "resource_templates"}
+        return await getattr(self.client, f"list_{lists.get(kind, kind)}")(cursor=cursor)
+
+    async def read_whole(self, uri):
+        return await self.client.read_resource(uri)
+
+    async def complete(self, ref, argument):
+        return await self.client.complete(tour.reference(ref), argument)
+
+    async def level(self, level):
+        return await self.client.set_logging_level(level)
+
+    async def ping(self):
+        return await self.client.send_ping()
+
+    async def unsubscribe(self, uri):
+        if self.version() == MODERN:
+            return types.EmptyResult()
+        return await self.client.unsubscribe_resource(uri)
+
     async def call(self, tool, arguments, on_progress):
         return await self.client.call_tool(tool, arguments, progress_callback=on_progress)
 
@@ -48,7 +72,8 @@ class Sdk:
         ) as subscription:
 
             async def hear():
-                async for _ in subscription:
+                async for told in subscription:
+                    self.seen.hear(getattr(told, "uri", None))
                     event.set()
 
             hearing = asyncio.ensure_future(hear())
@@ -57,9 +82,8 @@ class Sdk:
             await asyncio.gather(hearing, return_exceptions=True)
 
 
-async def run(url, era, seen):
-    answers = PLAN["answers"]
-
+@asynccontextmanager
+async def connect(target, era, seen, answers):
     async def sample(_context, params):
         asked = params.messages[0].content.text
         answer = types.CreateMessageResult.model_validate(answers["sampling"])
@@ -80,11 +104,14 @@ async def run(url, era, seen):
         if isinstance(message, types.ToolListChangedNotification):
             seen.changed.set()
         if isinstance(message, types.ResourceUpdatedNotification):
+            seen.hear(str(message.params.uri))
             seen.watched.set()
 
+    if isinstance(target, dict):
+        target = StdioServerParameters(**target)
     async with Client(
-        url,
-        mode="legacy" if era == "legacy" else MODERN,
+        target,
+        mode=MODERN if era == "modern" else era,
         sampling_callback=sample,
         elicitation_callback=elicit,
         list_roots_callback=roots,
@@ -93,8 +120,13 @@ async def run(url, era, seen):
         message_handler=message,
         cache=None,
     ) as client:
-        await walk(Sdk(client), seen)
+        yield Sdk(client, seen)
+
+
+async def run(url, era, seen):
+    async with connect(url, era, seen, PLAN["answers"]) as sdk:
+        await walk(sdk, seen)
 
 
 if __name__ == "__main__":
-    main(run)
+    tour.main(connect) if sys.argv[1] == "--tour" else main(run)

@@ -1,5 +1,7 @@
-// Walks a server with npm `@modelcontextprotocol/sdk`, the line that knows the legacy era only.
+// Walks a server, or tours an aggregate, with npm `@modelcontextprotocol/sdk`, the line that knows
+// the legacy era only.
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import {
     CallToolResultSchema,
@@ -10,6 +12,7 @@ import {
     ResourceUpdatedNotificationSchema,
     ToolListChangedNotificationSchema
 } from '@modelcontextprotocol/sdk/types.js';
+import { tour } from './tour.mjs';
 import { answering, main } from './walk.mjs';
 
 const REQUESTS = {
@@ -18,23 +21,46 @@ const REQUESTS = {
     'roots/list': ListRootsRequestSchema
 };
 
-await main(async (url, era, seen) => {
+const LISTS = {
+    tools: 'listTools',
+    resources: 'listResources',
+    resourceTemplates: 'listResourceTemplates',
+    prompts: 'listPrompts'
+};
+
+async function connect(target, era, seen, answers) {
     if (era !== 'legacy') throw new Error('this SDK knows the legacy era only');
     const client = new Client(
         { name: 'v1-client', version: '1' },
         { capabilities: { sampling: {}, elicitation: {}, roots: {} } }
     );
-    answering(seen, (method, answer) =>
+    answering(seen, answers, (method, answer) =>
         client.setRequestHandler(REQUESTS[method], request => answer(request.params))
     );
     const on = (schema, heard) => client.setNotificationHandler(schema, heard);
     on(LoggingMessageNotificationSchema, it => seen.logs.push([it.params.level, it.params.data]));
     on(ToolListChangedNotificationSchema, () => (seen.changed = true));
-    on(ResourceUpdatedNotificationSchema, () => (seen.watched = true));
-    const transport = new StreamableHTTPClientTransport(url);
+    on(ResourceUpdatedNotificationSchema, it => {
+        seen.updates.push(it.params.uri);
+        seen.watched = true;
+    });
+    const isChild = typeof target === 'object';
+    const transport = isChild
+        ? new StdioClientTransport(target)
+        : new StreamableHTTPClientTransport(new URL(target));
+    let version;
+    // Only HTTP needs to know the version; it is the same hook for every transport.
+    const hook = transport.setProtocolVersion?.bind(transport);
+    transport.setProtocolVersion = it => (hook?.(it), (version = it));
     await client.connect(transport);
     return {
-        version: () => transport.protocolVersion,
+        version: () => version,
+        page: (kind, cursor) => client[LISTS[kind]]({ cursor }),
+        readWhole: uri => client.readResource({ uri }),
+        complete: params => client.complete(params),
+        level: level => client.setLoggingLevel(level),
+        ping: () => client.ping(),
+        unsubscribe: uri => client.unsubscribeResource({ uri }),
         tools: async () => (await client.listTools()).tools,
         resources: async () => (await client.listResources()).resources,
         prompts: async () => (await client.listPrompts()).prompts,
@@ -49,8 +75,10 @@ await main(async (url, era, seen) => {
             return async () => {};
         },
         close: async () => {
-            await transport.terminateSession();
+            if (!isChild) await transport.terminateSession();
             await client.close();
         }
     };
-});
+}
+
+await (process.argv[2] === '--tour' ? tour : main)(connect);

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 
 export const PLAN = JSON.parse(readFileSync(new URL('./plan.json', import.meta.url), 'utf8'));
 const PATIENCE_MILLIS = 10_000;
-const pause = millis => new Promise(resolve => setTimeout(resolve, millis));
+export const pause = millis => new Promise(resolve => setTimeout(resolve, millis));
 
 // A content block, or a resource's content, as something short that can be compared.
 function shown(block) {
@@ -27,6 +27,7 @@ const read = block => [block.uri, block.mimeType ?? null, block.text ?? block.bl
 export class Seen {
     logs = [];
     asked = [];
+    updates = [];
     changed = false;
     watched = false;
 
@@ -37,8 +38,8 @@ export class Seen {
 }
 
 // Answers sampling, elicitation and roots through `on(method, answer)`.
-export function answering(seen, on) {
-    const { sampling, elicitation, roots } = PLAN.answers;
+export function answering(seen, answers, on) {
+    const { sampling, elicitation, roots } = answers;
     on('sampling/createMessage', params =>
         seen.asking(['sampling', [params.messages[0].content].flat()[0].text], sampling)
     );
@@ -48,8 +49,8 @@ export function answering(seen, on) {
     on('roots/list', () => seen.asking(['roots'], { roots }));
 }
 
-async function until(holds) {
-    const deadline = Date.now() + PATIENCE_MILLIS;
+export async function until(holds, patience = PATIENCE_MILLIS) {
+    const deadline = Date.now() + patience;
     while (!holds() && Date.now() < deadline) await pause(20);
     return holds();
 }
@@ -153,7 +154,7 @@ export async function main(connect) {
         process.exit(1);
     }, 120_000).unref();
     const seen = new Seen();
-    const sdk = await connect(new URL(url), era, seen);
+    const sdk = await connect(url, era, seen, PLAN.answers);
     const report = await walk(sdk, seen);
     await sdk.close();
     console.log(JSON.stringify(report));

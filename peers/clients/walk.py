@@ -45,17 +45,22 @@ class Seen:
         self.report = {"calls": [], "resources": {}, "prompts": {}}
         self.logs = []
         self.asked = []
+        self.updates = []
         self.changed = asyncio.Event()
         self.watched = asyncio.Event()
+
+    def hear(self, uri):
+        if uri:
+            self.updates.append(uri)
 
     def asking(self, what, answer):
         self.asked.append(what)
         return answer
 
 
-async def until(holds):
+async def until(holds, patience=PATIENCE_SECS):
     """Polls until something holds; says whether it did in time."""
-    deadline = asyncio.get_running_loop().time() + PATIENCE_SECS
+    deadline = asyncio.get_running_loop().time() + patience
     while not holds():
         if asyncio.get_running_loop().time() > deadline:
             return False

@@ -1,5 +1,5 @@
 //! Installs the software that tests run Tollgate against, into `.peers/`: Node 22, the conformance
-//! suite, both TypeScript SDKs, npm's everything-server, and the Python SDKs.
+//! suite, both TypeScript SDKs, reference servers from npm and PyPI, the Python SDKs, and `uvx`.
 //!
 //! Every version is pinned in `peers/`; the folder is left alone while a stamp of those pins
 //! matches. Uses only `npm` and `python3` of the machine, installs these with apt-get where it may,
@@ -10,7 +10,7 @@
 use crate::processes::{captured, shown};
 use anyhow::{Context, bail};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Time for one installation step; some hundred packages on a slow line.
@@ -21,11 +21,15 @@ const ATTEMPTS: u32 = 3;
 const PINS: [&str; 5] =
     ["package.json", "package-lock.json", ".npmrc", "requirements.txt", "constraints.txt"];
 
+/// The one program that is started through `uvx`.
+pub(crate) const UVX_PROGRAM: &str = "mcp-server-time";
+
 /// Where the peers are.
 pub(crate) struct Peers {
     npm: PathBuf,
     node: PathBuf,
     python: PathBuf,
+    uv_cache: PathBuf,
     sources: PathBuf,
 }
 
@@ -49,6 +53,38 @@ impl Peers {
         command.env("PYTHONDONTWRITEBYTECODE", "1");
         command
     }
+
+    /// A module of Python's, such as `mcp_server_time`.
+    pub(crate) fn python_module(&self, name: &str) -> Command {
+        let mut command = Command::new(&self.python);
+        command.args(["-m", name]).env("PYTHONDONTWRITEBYTECODE", "1");
+        command
+    }
+
+    /// A program of an installed npm package, started the way people do: `npx` starts a shell, which
+    /// starts Node.
+    pub(crate) fn npx(&self, program: &str) -> Command {
+        let mut command = Command::new("npx");
+        command.args(["--offline", "--no", "--", program]).current_dir(&self.npm);
+        command.env("npm_config_update_notifier", "false");
+        command
+    }
+
+    /// A program of a PyPI package of the same name, started the way people do: `uvx` starts Python.
+    pub(crate) fn uvx(&self, program: &str) -> Command {
+        let mut command = self.uv(program);
+        command.arg("--offline").arg(program);
+        command
+    }
+
+    fn uv(&self, program: &str) -> Command {
+        let uvx = self.python.with_file_name("uvx");
+        let mut command = Command::new(uvx);
+        command.arg("--python").arg(&self.python);
+        command.arg("--constraints").arg(self.sources.join("constraints.txt"));
+        command.args(["--from", program]).env("UV_CACHE_DIR", &self.uv_cache);
+        command
+    }
 }
 
 /// `cargo xtask peers`.
@@ -69,6 +105,7 @@ pub(crate) fn installed(root: &Path) -> anyhow::Result<Peers> {
         npm: home.join("npm"),
         node: home.join("npm/node_modules").join(node_package()?).join("bin/node"),
         python: home.join("python/bin/python"),
+        uv_cache: home.join("uv"),
         sources: sources.clone(),
     };
     let stamp = stamp(&sources)?;
@@ -79,6 +116,7 @@ pub(crate) fn installed(root: &Path) -> anyhow::Result<Peers> {
         println!("installing peers into {} ...", home.display());
         install_npm(&sources, &peers.npm)?;
         install_python(&sources, &home.join("python"))?;
+        fill_uv_cache(&peers)?;
         std::fs::write(&stamped, stamp)?;
         println!("installed peers in {} s", began.elapsed().as_secs());
     }
@@ -141,6 +179,15 @@ fn install_python(sources: &Path, home: &Path) -> anyhow::Result<()> {
         pip.arg("--requirement").arg(sources.join("requirements.txt"));
         pip.arg("--constraint").arg(sources.join("constraints.txt"));
         pip
+    })
+}
+
+/// Lets `uvx` download what it will start without a network.
+fn fill_uv_cache(peers: &Peers) -> anyhow::Result<()> {
+    repeated("packages of uvx", || {
+        let mut uvx = peers.uv(UVX_PROGRAM);
+        uvx.args(["--quiet", UVX_PROGRAM, "--help"]).stdout(Stdio::null());
+        uvx
     })
 }
 

@@ -89,7 +89,9 @@ impl SessionBook for MemorySessions {
     }
 
     fn open(&self, session: Session, caps: Caps) -> Result<Arc<Session>, Full> {
-        self.reserve(session.caller, caps)?;
+        if !session.is_leg {
+            self.reserve(session.caller, caps)?;
+        }
         let session = Arc::new(session);
         self.shard(session.key).lock().insert(session.key, session.clone());
         Ok(session)
@@ -111,7 +113,9 @@ impl SessionBook for MemorySessions {
 
     fn close(&self, key: SessionKey) -> Option<Arc<Session>> {
         let session = self.shard(key).lock().remove(&key)?;
-        self.release(session.caller);
+        if !session.is_leg {
+            self.release(session.caller);
+        }
         Some(session)
     }
 
@@ -131,7 +135,7 @@ impl SessionBook for MemorySessions {
                 shard.shrink_to_fit();
             }
         }
-        for session in &over {
+        for session in over.iter().filter(|session| !session.is_leg) {
             self.release(session.caller);
         }
         over

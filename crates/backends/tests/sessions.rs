@@ -22,6 +22,7 @@ fn session(key: u8, of: u8, now: u64) -> Session {
         endpoint: EndpointId::from("http://e"),
         upstream_session: UpstreamSessionId::parse("u").expect("an id"),
         generation: 0,
+        version: 0,
     };
     let key = SessionKey([key; 16]);
     Session::new(key, (caller(of), UpstreamName::from("up")), home, None, Millis(now))
@@ -78,6 +79,24 @@ fn sweeps_take_idle_and_old_sessions_and_no_others() {
     assert_eq!(sweep(&*book, 900), [0u8; 0]);
     assert_eq!(sweep(&*book, 1_000), [1]);
     assert_eq!(book.count(), 0);
+}
+
+#[test]
+fn a_leg_counts_towards_no_cap_and_lives_as_long_as_its_session() {
+    let book = book();
+    let whole = book.open(session(1, 1, 0), CAPS).expect("room");
+    let names: Vec<UpstreamName> = (0..9).map(|at| format!("up{at}").into()).collect();
+    for name in &names {
+        let leg = whole.leg(name.clone(), whole.home.clone(), None);
+        book.open(leg, CAPS).expect("legs need no room");
+    }
+    assert_eq!(book.count(), 1);
+    let legs = || names.iter().filter_map(|name| book.find(whole.key.of_leg(name))).count();
+    assert_eq!(legs(), names.len());
+    whole.touch(Millis(90));
+    assert_eq!(sweep(&*book, 120), [0u8; 0]);
+    assert_eq!(sweep(&*book, 190).len(), 1 + names.len());
+    assert_eq!((book.count(), legs()), (0, 0));
 }
 
 #[test]

@@ -68,6 +68,9 @@ pub struct UpstreamStatus {
     pub keeps_sessions: bool,
     /// Messages of it that were not delivered, because they did not belong.
     pub messages_dropped: u64,
+    /// Why its tools, prompts or resources are missing from routes with several upstreams, or not
+    /// up to date there; `null` if they are, or nobody asked.
+    pub lists_trouble: Option<String>,
     /// Its endpoints.
     pub endpoints: Vec<EndpointStatus>,
 }

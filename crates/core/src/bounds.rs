@@ -212,11 +212,99 @@ pub const RESTORED_SUBSCRIPTIONS_MAX: usize = 64;
 pub const RESTORED_INITIALIZE_BYTES_MAX: usize = 16 * KIB;
 /// Tools of one upstream whose header annotations are remembered.
 pub const ANNOTATED_TOOLS_MAX: usize = 1_000;
+/// Agents of one upstream that are shown different lists: by era and declared capabilities.
+pub const AUDIENCES_MAX: usize = 8;
+/// Longest text of declared capabilities that lists are kept for.
+pub const AUDIENCE_BYTES_MAX: usize = 4 * KIB;
+/// Time for reading one list of one upstream, in seconds.
+pub const LISTING_SECS: u64 = 20;
+/// Longest wait of an agent for lists that are being read, in seconds; then it gets what is there.
+pub const LIST_WAIT_SECS: u64 = 15;
+/// Longest wait of a new session for upstreams to say what they offer, in seconds.
+pub const GREETING_WAIT_SECS: u64 = 15;
+/// Items of one list taken from one upstream.
+pub const LIST_ITEMS_MAX: usize = 1_000;
+/// Bytes of one list taken from one upstream.
+pub const LIST_BYTES_MAX: usize = 8 * MIB;
+/// Longest item of a list: a tool with its schemas.
+pub const LIST_ITEM_BYTES_MAX: usize = 256 * KIB;
+/// Pages of one list taken from one upstream.
+pub const LIST_PAGES_MAX: usize = 100;
+/// Items on one page of a merged list.
+pub const PAGE_ITEMS_MAX: usize = 1_000;
+/// Bytes on one page of a merged list; an item that is longer has a page of its own.
+pub const PAGE_BYTES_MAX: usize = MIB;
+/// A list is fresh for so many milliseconds where its upstream says nothing about that.
+pub const LISTS_FRESH_MILLIS: u64 = 10_000;
+/// And still shown for so many more, while it is read again.
+pub const LISTS_USABLE_MILLIS: u64 = 300_000;
+/// A list is fresh for so many milliseconds where its upstream tells of changes.
+pub const LISTS_WATCHED_MILLIS: u64 = 600_000;
+/// Longest pause before an upstream whose lists cannot be read is asked again, in milliseconds.
+pub const LISTS_REST_MILLIS_MAX: u64 = 30_000;
+/// Changes of lists within so many milliseconds are told as one.
+pub const LISTS_DEBOUNCE_MILLIS: u64 = 200;
+/// What hubs know of an upstream is let go of when nobody has used it for so many seconds.
+pub const CATALOG_IDLE_SECS: u64 = 600;
+/// How long agents may take the greeting of a hub for fresh, in milliseconds.
+pub const DISCOVER_TTL_MILLIS: u64 = 10_000;
+/// Events waiting to be written to the one stream that several make up.
+pub const EVENTS_WAITING_MAX: usize = 16;
+/// How often a leg is asked for its stream.
+pub const LEG_STREAM_TRIES_MAX: u32 = 4;
+/// Longest wait of a subscription for upstreams to acknowledge their part, in seconds.
+pub const SUBSCRIBED_WAIT_SECS: u64 = 5;
+/// Streams of agents on HTTP+SSE (2024-11-05), in total.
+pub const HTTP_SSE_STREAMS_MAX: usize = 20_000;
+/// Requests of one such stream in progress: about as many as SDKs make connections for.
+pub const HTTP_SSE_CALLS_MAX: usize = 64;
+/// Requests of one such stream that were accepted and wait for their turn.
+pub const HTTP_SSE_WAITING_MAX: usize = 64;
+/// Events of one such stream that its calls have ready before the client takes them.
+pub const HTTP_SSE_EVENTS_MAX: usize = 4;
+/// A request on such a stream waits this many seconds for room before it is refused.
+pub const HTTP_SSE_ROOM_SECS: u64 = 10;
+/// Such a stream that nobody posts to within this many seconds is ended.
+pub const HTTP_SSE_UNUSED_SECS: u64 = 60;
+/// Pause before the upstream's own stream is opened again, in seconds: the first one, and the
+/// longest that doubling leads to.
+pub const HTTP_SSE_REOPEN_SECS: (u64, u64) = (1, 30);
+/// How often in a row an answer that broke off is asked for again without anything coming.
+pub const HTTP_SSE_RESUMES_MAX: u32 = 5;
 /// Messages waiting in one direction of a line to a child process or an event stream.
 pub const LINE_MESSAGES_MAX: usize = 64;
+/// Longest message on a line; a child process that writes more without a line break is ended.
+pub const LINE_BYTES_MAX: usize = REPLY_BYTES_MAX;
+/// Calls in flight on one line: a process that does not answer must not collect them without end.
+pub const LINE_CALLS_MAX: usize = 1_024;
+/// Messages of our own that wait for a peer which does not read; at more it is ended.
+pub const LINE_BACKLOG_MAX: usize = 1_024;
+/// Requests of a peer that wait for an agent's answer; more are refused to the peer.
+pub const LINE_ASKS_MAX: usize = 256;
+/// Sessions over all lines of one upstream, some 300 bytes each.
+pub const LINE_SESSIONS_MAX: usize = 10_000;
+/// URIs all sessions of a line are subscribed to.
+pub const LINE_SUBSCRIPTIONS_MAX: usize = 4_096;
+/// Messages that wait for a reader of one exchange over a line; at more its reader is cut off, so
+/// that it does not stall the others.
+pub const LINE_UNREAD_MAX: usize = 1_024;
+/// Bytes of such messages: two of the longest.
+pub const LINE_UNREAD_BYTES_MAX: usize = 2 * LINE_BYTES_MAX;
+/// Messages kept for a session whose stream is not open yet: servers ask for roots at once.
+pub const LINE_HELD_MAX: usize = 16;
+/// Characters of a line of noise, or of a process's last words, that are shown.
+pub const LINE_SHOWN_CHARS_MAX: usize = 200;
+/// Bytes of a line on a child's standard error that are logged.
+pub const STDERR_LINE_BYTES_MAX: usize = KIB;
+/// Lines of a child's standard error that are logged in a second; the rest is counted.
+pub const STDERR_LINES_PER_SEC: usize = 100;
+/// Names (URIs, task ids) that a hub changes in one message of an upstream; those beyond are emptied.
+/// With some 50 bytes each, a message grows by at most 3 MiB.
+pub const REWRITES_MAX: usize = 65_536;
 
 const _: () = assert!(CONNECTION_BUFFER_BYTES_MAX > HEAD_BYTES_MAX);
 const _: () = assert!(REPLY_BYTES_MAX >= REQUEST_BYTES_MAX);
+const _: () = assert!(LINE_UNREAD_BYTES_MAX >= LINE_BYTES_MAX);
 const _: () = assert!(SESSIONS_MAX >= SESSIONS_PER_CALLER_MAX);
 const _: () = assert!(UPSTREAM_TOTAL_SECS >= UPSTREAM_FIRST_BYTE_SECS);
 const _: () = assert!(UPSTREAM_POOL_IDLE_MILLIS < 5_000);

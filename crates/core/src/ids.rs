@@ -62,6 +62,23 @@ name!(
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct SessionKey(pub [u8; 16]);
 
+impl SessionKey {
+    /// The key of a session's part at one of several upstreams.
+    ///
+    /// Two names give two keys, since they differ in a byte that is mixed in; keys themselves are
+    /// random and never seen, so nothing has to be hard to compute here.
+    #[must_use]
+    pub fn of_leg(self, upstream: &UpstreamName) -> Self {
+        // FNV-1a, 128 bit.
+        let mut hash = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128;
+        for byte in upstream.as_str().bytes() {
+            hash =
+                (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
+        }
+        Self((u128::from_be_bytes(self.0) ^ hash).to_be_bytes())
+    }
+}
+
 /// The `Mcp-Session-Id` an upstream gave us. Never shown to a client.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct UpstreamSessionId(Box<str>);

@@ -25,6 +25,9 @@ pub struct Session {
     pub memory: Option<Arc<Memory>>,
     /// When it was made, for its absolute lifetime.
     pub created: Millis,
+    /// Whether it is one upstream's part of a session with several: it lives exactly as long as
+    /// that, and counts towards no cap.
+    pub is_leg: bool,
     usage: Arc<Usage>,
 }
 
@@ -46,6 +49,9 @@ pub struct Home {
     pub upstream_session: UpstreamSessionId,
     /// How often the session moved to a new home. Event ids of an older home are void.
     pub generation: u32,
+    /// What the endpoint and the gate agreed to speak, as a number only the eras understand; 0
+    /// where the client's own sealed id says it.
+    pub version: u8,
 }
 
 /// What a client told its session, kept so that a new home can be told the same.
@@ -80,6 +86,7 @@ impl Session {
             home,
             memory,
             created: now,
+            is_leg: false,
             usage: Arc::new(Usage {
                 last_used: AtomicU64::new(now.0),
                 open_streams: AtomicU32::new(0),
@@ -99,6 +106,23 @@ impl Session {
             home,
             memory,
             created: self.created,
+            is_leg: self.is_leg,
+            usage: self.usage.clone(),
+        }
+    }
+
+    /// The part of this session that lives at one of several upstreams. It is used when this one
+    /// is, and its life is over when this one's is.
+    #[must_use]
+    pub fn leg(&self, upstream: UpstreamName, home: Home, memory: Option<Arc<Memory>>) -> Self {
+        Self {
+            key: self.key.of_leg(&upstream),
+            caller: self.caller,
+            upstream,
+            home,
+            memory,
+            created: self.created,
+            is_leg: true,
             usage: self.usage.clone(),
         }
     }

@@ -1,10 +1,12 @@
 //! The bodies the gate answers with.
 
+use crate::http_sse::AgentStream;
 use crate::relay::StreamBody;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use tokio::sync::mpsc;
 
 /// A whole reply, or a stream of events.
 #[derive(Debug)]
@@ -13,6 +15,10 @@ pub enum GateBody {
     Full(Option<Bytes>),
     /// Events as they come. Boxed: most replies are not streams, and this type is moved often.
     Stream(Box<StreamBody>),
+    /// Pieces of events that a task writes.
+    Channel(mpsc::Receiver<Bytes>),
+    /// All that is said to an agent on HTTP+SSE.
+    HttpSse(Box<AgentStream>),
 }
 
 /// The stream was cut because its upstream broke off: the client must not take it for complete.
@@ -31,13 +37,17 @@ impl Body for GateBody {
         match self.get_mut() {
             Self::Full(piece) => Poll::Ready(piece.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Stream(stream) => stream.poll_events(context),
+            Self::Channel(pieces) => {
+                pieces.poll_recv(context).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+            }
+            Self::HttpSse(stream) => stream.poll_events(context).map(|piece| piece.map(Ok)),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Full(piece) => piece.is_none(),
-            Self::Stream(_) => false,
+            Self::Stream(_) | Self::Channel(_) | Self::HttpSse(_) => false,
         }
     }
 
@@ -45,7 +55,7 @@ impl Body for GateBody {
         match self {
             Self::Full(None) => SizeHint::with_exact(0),
             Self::Full(Some(bytes)) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Stream(_) => SizeHint::default(),
+            Self::Stream(_) | Self::Channel(_) | Self::HttpSse(_) => SizeHint::default(),
         }
     }
 }

@@ -38,7 +38,7 @@ impl Page {
         request: &Request<B>,
     ) -> Option<Response<GateBody>> {
         let is_preflight = request.method() == Method::OPTIONS
-            && snapshot.routes.contains_key(request.uri().path())
+            && snapshot.serves(request.uri().path())
             && snapshot.names.check(request.uri(), request.headers()).is_ok();
         if !is_preflight {
             return None;

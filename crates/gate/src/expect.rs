@@ -15,6 +15,7 @@ use std::sync::Arc;
 use tollgate_core::bounds::BATCH_MAX;
 use tollgate_core::refusal::{Reason, Refusal};
 use tollgate_mcp::era::{Era, modern};
+use tollgate_mcp::hub::rewrite::Face;
 use tollgate_mcp::json::{Kind, Span};
 use tollgate_mcp::methods::Method;
 use tollgate_mcp::reply::{self, Glance, GlanceKind};
@@ -35,7 +36,11 @@ pub struct Expected {
     is_first_page: bool,
     error: Option<i64>,
     knowledge: Arc<Knowledge>,
+    face: Option<Arc<Face>>,
 }
+
+/// What is known of the upstream, and how what it says looks to the agent (`None`: as it is).
+pub type View = (Arc<Knowledge>, Option<Arc<Face>>);
 
 /// What becomes of one message.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,7 +56,7 @@ pub enum Verdict {
 impl Expected {
     /// What a POST may be answered.
     #[must_use]
-    pub fn answers_to(post: &Post, knowledge: Arc<Knowledge>) -> Self {
+    pub fn answers_to(post: &Post, (knowledge, face): View) -> Self {
         let mut ids = post.all().iter().filter(|message| message.kind == Kind::Request);
         let metas = || post.all().iter().filter_map(|message| message.fields.meta);
         Self {
@@ -68,12 +73,13 @@ impl Expected {
             error: None,
             is_first_page: post.one().is_some_and(|message| message.fields.cursor.is_none()),
             knowledge,
+            face,
         }
     }
 
     /// What the GET stream of a legacy session may carry. Answers only if it resumes another stream.
     #[must_use]
-    pub fn session_stream(resumes: bool, knowledge: Arc<Knowledge>) -> Self {
+    pub fn session_stream(resumes: bool, (knowledge, face): View) -> Self {
         Self {
             era: Era::Legacy,
             method: Method::Other,
@@ -88,6 +94,7 @@ impl Expected {
             is_first_page: false,
             error: None,
             knowledge,
+            face,
         }
     }
 
@@ -144,7 +151,10 @@ impl Expected {
         let verdict = match glance.kind {
             GlanceKind::Response | GlanceKind::ErrorResponse => self.judge_answer(message, &glance),
             GlanceKind::Request if self.era == Era::Modern => Verdict::Drop,
-            GlanceKind::Request => Verdict::Pass(message),
+            GlanceKind::Request => Verdict::Pass(match &self.face {
+                Some(face) => face.request(message, &glance),
+                None => message,
+            }),
             GlanceKind::Notification => self.judge_notification(message, &glance),
         };
         if verdict == Verdict::Drop {
@@ -173,10 +183,17 @@ impl Expected {
     fn judge_answer(&mut self, message: Bytes, glance: &Glance) -> Verdict {
         if !self.settle(&message, glance) {
             let passes = self.may_answer_anything();
-            return if passes { Verdict::Pass(message) } else { Verdict::Drop };
+            return if passes { Verdict::Pass(self.faced(message)) } else { Verdict::Drop };
         }
         self.error = glance.error_code;
-        let message = self.complete(message, glance);
+        let completed = self.complete(message.clone(), glance);
+        // Most answers lack nothing, and then the first glance still holds.
+        let is_same = completed.as_ptr() == message.as_ptr() && completed.len() == message.len();
+        let message = match &self.face {
+            Some(face) if is_same => face.answer(message, glance, self.method),
+            Some(_) => self.faced(completed),
+            None => completed,
+        };
         if self.is_done() { Verdict::Last(message) } else { Verdict::Pass(message) }
     }
 
@@ -210,14 +227,31 @@ impl Expected {
                 && (is_ack || self.acknowledged)
                 && !matches!(method, "notifications/message" | "notifications/progress");
             self.acknowledged |= ours && is_ack;
-            return if belongs { Verdict::Pass(message) } else { Verdict::Drop };
+            return if belongs { self.pass_notification(message, glance) } else { Verdict::Drop };
         }
         let belongs = match method {
             "notifications/message" => self.era == Era::Legacy || self.wants_log,
             "notifications/progress" => self.owns_token(&message, glance),
             _ => true,
         };
-        if belongs { Verdict::Pass(message) } else { Verdict::Drop }
+        if belongs { self.pass_notification(message, glance) } else { Verdict::Drop }
+    }
+
+    fn pass_notification(&self, message: Bytes, glance: &Glance) -> Verdict {
+        Verdict::Pass(match &self.face {
+            Some(face) => face.notification(message, glance),
+            None => message,
+        })
+    }
+
+    /// An answer as agents of a hub see it.
+    fn faced(&self, message: Bytes) -> Bytes {
+        let Some(face) = &self.face else { return message };
+        // Members may have been added since the first glance.
+        match reply::glance(&message) {
+            Ok(glance) => face.answer(message, &glance, self.method),
+            Err(_) => message,
+        }
     }
 
     /// Progress belongs to the request that gave its token. A legacy session's own stream may carry
@@ -280,7 +314,7 @@ impl Expected {
                 tollgate_mcp::json::splice(message, &[(at, &member)])
             }
         };
-        Some((code, edited))
+        Some((code, self.faced(edited)))
     }
 }
 

@@ -40,7 +40,7 @@ impl Farewells {
         headers: &ReplyHeaders,
     ) -> Option<Unclaimed> {
         let id = headers.session.as_deref().and_then(UpstreamSessionId::parse)?;
-        let home = Home { endpoint, upstream_session: id, generation: 0 };
+        let home = Home { endpoint, upstream_session: id, generation: 0, version: 0 };
         Some(Unclaimed { farewells: self, upstream, home, is_claimed: false })
     }
 

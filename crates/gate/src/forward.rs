@@ -7,16 +7,18 @@
 //! becomes of replies. Next: `relay.rs`.
 
 mod answer;
+
 pub mod legacy;
 mod modern;
 
 use crate::body::GateBody;
 use crate::call::{Ask, Call, Post};
+use crate::expect::Expected;
 use crate::gate::Gate;
 use crate::hub;
-use crate::route::{Place, Routed};
+use crate::route::{Place, Routed, Way};
 use crate::snapshot::{Leg, Snapshot};
-use crate::upstream::{Deadlines, Endpoint, Fields, Outgoing, ReplyHeaders, SendError};
+use crate::upstream::{Cause, Deadlines, Endpoint, Fields, Outgoing, ReplyHeaders, SendError};
 use crate::ward::Ward;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
@@ -24,19 +26,22 @@ use http::{HeaderValue, Method as HttpMethod, Response};
 use std::sync::Arc;
 use tollgate_core::principal::Principal;
 use tollgate_core::refusal::{Reason, Refusal};
+use tollgate_mcp::hub::rewrite::Face;
 use tollgate_mcp::methods::Method;
 
 /// Endpoints tried for one call that none of them received.
 const TRIES_MAX: usize = 3;
 
 /// One call while it is forwarded.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Forward<'a> {
     pub(crate) gate: &'a Gate,
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) call: &'a Call,
     pub(crate) principal: &'a Principal,
     pub(crate) leg: &'a Leg,
+    /// How what the upstream says looks to the agent; `None` as it is.
+    pub(crate) face: Option<Arc<Face>>,
 }
 
 /// Forwards a call and returns the response to it.
@@ -44,17 +49,18 @@ pub(crate) struct Forward<'a> {
 /// # Errors
 /// Refusals whose blame is the upstream's, and [`Reason::SessionUnknown`] for lost sessions.
 pub async fn send(
-    gate: &Gate,
-    snapshot: &Snapshot,
+    gate: &Arc<Gate>,
+    snapshot: &Arc<Snapshot>,
     routed: Routed,
 ) -> Result<Response<GateBody>, Refusal> {
-    let Routed { call, principal, place } = routed;
-    let Some(leg) = call.route.straight() else {
-        return hub::serve(gate, snapshot, &call, &principal).await;
+    let Routed { call, principal, way } = routed;
+    let (leg, place) = match way {
+        Way::Straight(leg, place) => (leg, place),
+        Way::Hub(plan) => return hub::serve(gate, snapshot, &call, (&principal, &plan)).await,
     };
-    let forward = Forward { gate, snapshot, call: &call, principal: &principal, leg };
+    let forward =
+        Forward { gate, snapshot, call: &call, principal: &principal, leg: &leg, face: None };
     match (&call.ask, place) {
-        (_, Place::Hub) => hub::serve(gate, snapshot, &call, &principal).await,
         (Ask::Post(post), Place::New(room)) => forward.initialize(post, room).await,
         (Ask::Post(post), Place::Home(held)) => forward.post_in_session(post, held).await,
         (Ask::Post(post), Place::Any) => forward.post_anywhere(post).await,
@@ -88,6 +94,11 @@ impl Forward<'_> {
             }
         }
         Err(last.unwrap_or_else(down))
+    }
+
+    /// What a POST may be answered.
+    fn expected(&self, post: &Post) -> Expected {
+        Expected::answers_to(post, (self.leg.knowledge.clone(), self.face.clone()))
     }
 
     /// A request made for this call's caller.
@@ -149,6 +160,11 @@ pub(crate) fn down() -> Refusal {
 pub(crate) fn refuse_send(error: &SendError) -> Refusal {
     tracing::debug!(%error, "upstream failed");
     match error {
+        SendError::NotSent(Cause::Line(why)) => {
+            let public = why.lines().next().unwrap_or_default();
+            let text = format!("the server is not available; the call was not made: {public}");
+            Refusal::new(Reason::UpstreamDown, text).retry_after(5)
+        }
         SendError::NotSent(_) => Refusal::new(
             Reason::UpstreamDown,
             "the server cannot be reached; the call was not made: retry in a few seconds",

@@ -12,6 +12,7 @@ use crate::listen::{self, Peer};
 use crate::snapshot::{Route, Snapshot};
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ORIGIN};
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method as HttpMethod, Request, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt;
@@ -34,6 +35,13 @@ pub struct Framed {
 }
 
 impl Framed {
+    /// A call of an agent on HTTP+SSE, or one the gate makes for it: what is asked was judged by
+    /// [`message`], or asks nothing but the gate's own.
+    #[must_use]
+    pub(crate) fn for_agent(route: Arc<Route>, ask: Ask, caller: CallerKey) -> Self {
+        Self { call: Call { route, ask, session_id: None, caller } }
+    }
+
     /// Gives up the proof for the call.
     #[must_use]
     pub fn into_call(self) -> Call {
@@ -56,8 +64,7 @@ pub async fn read(
     ledger: &mut Ledger,
 ) -> Result<Framed, Refusal> {
     let (head, body) = request.into_parts();
-    no_repeats(&head.headers)?;
-    snapshot.names.check(&head.uri, &head.headers)?;
+    vet(snapshot, &head)?;
     let Some(route) = snapshot.routes.get(head.uri.path()).cloned() else {
         let text = "nothing is served at this path: use a route the operator configured";
         return Err(Refusal::new(Reason::RouteUnknown, text));
@@ -66,8 +73,9 @@ pub async fn read(
     let ask = match head.method {
         HttpMethod::POST => {
             check_media(&head.headers)?;
+            check_accept(&head.headers)?;
             let bytes = read_body((head.version, &head.headers), body, snapshot).await?;
-            Ask::Post(Box::new(judge(snapshot, &route, &head.headers, bytes, ledger)?))
+            Ask::Post(Box::new(judge(snapshot, &route, Some(&head.headers), bytes, ledger)?))
         }
         HttpMethod::GET => {
             era::check_session_operation(version_header(&head.headers))?;
@@ -85,6 +93,27 @@ pub async fn read(
     };
     let caller = CallerKey::of_address(peer.address.ip());
     Ok(Framed { call: Call { route, ask, session_id, caller } })
+}
+
+/// What every request must fulfil, whatever it asks for.
+pub(crate) fn vet(snapshot: &Snapshot, head: &Parts) -> Result<(), Refusal> {
+    no_repeats(&head.headers)?;
+    snapshot.names.check(&head.uri, &head.headers)
+}
+
+/// Judges a message POSTed by an agent on HTTP+SSE. Its headers say nothing about it: what it
+/// belongs to is in the URL, what it speaks was agreed on in `initialize`.
+///
+/// The claims of a modern message are not checked: who asks must refuse the whole era.
+pub(crate) async fn message(
+    snapshot: &Snapshot,
+    route: &Arc<Route>,
+    (head, body): (&Parts, Incoming),
+    ledger: &mut Ledger,
+) -> Result<Post, Refusal> {
+    check_media(&head.headers)?;
+    let bytes = read_body((head.version, &head.headers), body, snapshot).await?;
+    judge(snapshot, route, None, bytes, ledger)
 }
 
 /// Headers that mean something to us must mean it once: which of two would be judged, and which
@@ -130,6 +159,11 @@ fn check_media(headers: &HeaderMap) -> Result<(), Refusal> {
             "send the body without `Content-Encoding`: it is not decompressed here",
         );
     }
+    Ok(())
+}
+
+/// Whether the client takes what a POST is answered with.
+fn check_accept(headers: &HeaderMap) -> Result<(), Refusal> {
     if headers.get(ACCEPT).is_some_and(|value| value == "application/json, text/event-stream") {
         return Ok(());
     }
@@ -150,7 +184,7 @@ fn is_json(media: &[u8]) -> bool {
 }
 
 /// Whether the client takes this kind of reply. A client that says nothing takes anything.
-fn accepts(headers: &HeaderMap, kind: &str) -> Result<(), Refusal> {
+pub(crate) fn accepts(headers: &HeaderMap, kind: &str) -> Result<(), Refusal> {
     let mut given = headers.get_all(ACCEPT).iter().peekable();
     if given.peek().is_none() {
         return Ok(());
@@ -229,7 +263,7 @@ fn broken_body(error: &hyper::Error) -> Refusal {
 fn judge(
     snapshot: &Snapshot,
     route: &Arc<Route>,
-    headers: &HeaderMap,
+    headers: Option<&HeaderMap>,
     body: Bytes,
     ledger: &mut Ledger,
 ) -> Result<Post, Refusal> {
@@ -253,16 +287,23 @@ fn judge(
         };
         Refusal::new(reason, fault.to_string())
     })?;
-    let version_header = version_header(headers);
+    let version_header = headers.and_then(version_header);
     let (era, method) = match &messages {
-        Body::One(message) => judge_one(&body, message, version_header, headers, ledger)?,
+        Body::One(message) => judge_one(&body, message, headers, ledger)?,
+        Body::Batch(_) if headers.is_none() => {
+            // SPEC: 2024-11-05 basic/transports, HTTP with SSE: each POST is one message.
+            let text = "send one message per request: this transport has no batches";
+            return Err(Refusal::new(Reason::InvalidRequest, text));
+        }
         Body::Batch(batch) => (judge_batch(&body, batch, version_header)?, Method::Other),
     };
-    let params = match era {
-        Era::Modern => param_headers(headers),
-        Era::Legacy => Vec::new(),
+    let params = match (era, headers) {
+        (Era::Modern, Some(headers)) => param_headers(headers),
+        (Era::Modern, None) | (Era::Legacy, _) => Vec::new(),
     };
-    if let (Era::Modern, Body::One(message), Some(leg)) = (era, &messages, route.straight()) {
+    if let (Era::Modern, Some(_), Body::One(message)) = (era, headers, &messages)
+        && let Some(leg) = route.straight()
+    {
         leg.knowledge.check_params(&body, message, &params)?;
     }
     let version = version_header.and_then(legacy::Version::parse);
@@ -277,8 +318,7 @@ fn version_header(headers: &HeaderMap) -> Option<&str> {
 fn judge_one(
     body: &Bytes,
     message: &Message,
-    version_header: Option<&str>,
-    headers: &HeaderMap,
+    headers: Option<&HeaderMap>,
     ledger: &mut Ledger,
 ) -> Result<(Era, Method), Refusal> {
     ledger.id = match message.kind {
@@ -286,8 +326,8 @@ fn judge_one(
         json::Kind::Notification | json::Kind::Response => None,
     };
     let method = message.method.map_or(Method::Other, |name| Method::of(&name.decode(body)));
-    let era = era::classify(body, message, method, version_header)?;
-    if era == Era::Modern {
+    let era = era::classify(body, message, method, headers.and_then(version_header))?;
+    if let (Era::Modern, Some(headers)) = (era, headers) {
         modern::check(body, message, method, headers)?;
     }
     Ok((era, method))

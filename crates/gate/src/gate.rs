@@ -2,7 +2,10 @@
 
 use crate::drain::Drain;
 use crate::farewell::Farewells;
+use crate::http_sse::Lanes;
+use crate::hub::News;
 use crate::recovery::Memories;
+use crate::seal::{Purpose, Seal};
 use crate::session::Sessions;
 use crate::settings::Settings;
 use crate::snapshot::{CompileError, Snapshot};
@@ -24,9 +27,11 @@ pub struct Gate {
     pub(crate) farewells: Farewells,
     pub(crate) memories: Memories,
     pub(crate) streams: Streams,
+    pub(crate) news: News,
+    pub(crate) lanes: Lanes,
     pub(crate) drain: Drain,
     pub(crate) clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
+    pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) panics: AtomicU64,
 }
 
@@ -49,6 +54,8 @@ impl Gate {
             farewells: Farewells::default(),
             memories: Memories::default(),
             streams: Streams::default(),
+            news: News::default(),
+            lanes: Lanes::default(),
             drain,
             clock,
             entropy,
@@ -95,6 +102,15 @@ impl Gate {
         });
     }
 
+    /// Ends what upstreams run, such as child processes, and waits until it is gone, at most for
+    /// `limit`. False if something is left.
+    pub async fn close_upstreams(&self, limit: Duration) -> bool {
+        let snapshot = self.snapshot();
+        let closing = snapshot.upstreams.iter().map(|upstream| upstream.close(limit));
+        let closed = futures_util::future::join_all(closing).await;
+        closed.into_iter().all(|is_closed| is_closed)
+    }
+
     /// Ends the sessions of one part of the book whose life is over; says when to go on.
     fn sweep(&self, part: usize) -> Duration {
         let snapshot = self.snapshot();
@@ -107,10 +123,23 @@ impl Gate {
         }
         if part.is_multiple_of(parts) {
             self.memories.sweep();
+            let legs = snapshot.routes.values().flat_map(|route| &route.legs);
+            let now = self.clock.now();
+            legs.for_each(|leg| leg.knowledge.catalogs().sweep(now));
         }
         // Once around in a quarter of the idle time, within 1 to 60 seconds.
         let around = (life.idle_millis / 4).clamp(1_000, 60_000);
         Duration::from_millis((around / parts as u64).max(10))
+    }
+
+    /// Seals a value with the present ring; `None` if it is too long.
+    pub(crate) fn seal(
+        &self,
+        seal: &Seal,
+        (purpose, context): (Purpose, &[&[u8]]),
+        plain: &[u8],
+    ) -> Option<String> {
+        seal.seal(purpose, context, plain, &*self.entropy)
     }
 
     /// How the gate is doing.

@@ -1,22 +1,223 @@
 //! Routes with several upstreams: one MCP server towards agents, one client towards each upstream.
+//!
+//! What the hub itself is asked (capabilities, lists, its session), it answers from what it has read
+//! (`catalog.rs`, `shelf.rs`, `answers.rs`); what belongs to one upstream goes there over the same path
+//! as a call of any other route, with one value changed on the way there (`errand.rs`) and names made
+//! to fit on the way back (`mcp/src/hub/rewrite.rs`). A session of the hub has a leg at each upstream
+//! it called (`legs.rs`). A call reaches one upstream, never all.
+//!
+//! Until the eras are bridged, a hub speaks the modern era only if each of its upstreams does.
+
+mod answers;
+mod audience;
+mod batch;
+mod catalog;
+mod curation;
+mod desk;
+mod errand;
+mod inquiry;
+mod legs;
+mod listen;
+mod news;
+mod plan;
+mod shelf;
+mod stage;
+mod stream;
+
+pub use desk::InFlight;
+pub use plan::Plan;
+
+pub(crate) use catalog::Catalogs;
+pub(crate) use news::News;
 
 use crate::body::GateBody;
-use crate::call::Call;
+use crate::call::{Ask, Call, Post};
+use crate::forward::Forward;
 use crate::gate::Gate;
-use crate::snapshot::Snapshot;
-use http::Response;
+use crate::probe;
+use crate::reply;
+use crate::route::bounds;
+use crate::session::{Bounds, Held};
+use crate::snapshot::{Leg, Snapshot};
+use audience::Audience;
+use http::{Response, StatusCode};
+use std::sync::Arc;
+use std::sync::LazyLock;
+use tollgate_core::ids::UpstreamName;
 use tollgate_core::principal::Principal;
 use tollgate_core::refusal::{Reason, Refusal};
+use tollgate_mcp::era::{Era, legacy};
+use tollgate_mcp::json::{Body, Kind, Message};
+use tollgate_mcp::methods::Method;
 
-/// Serves a call of a route with several upstreams.
+/// What sessions of hubs are kept under: no upstream has this name.
+static HERE: LazyLock<UpstreamName> = LazyLock::new(|| UpstreamName::from("*"));
+
+/// One call of a hub while it is served.
+#[derive(Clone, Copy)]
+struct Front<'a> {
+    gate: &'a Arc<Gate>,
+    snapshot: &'a Arc<Snapshot>,
+    call: &'a Call,
+    principal: &'a Principal,
+    plan: &'a Arc<Plan>,
+}
+
+/// Serves a call of a hub.
 ///
 /// # Errors
-/// Refusals.
+/// Refusals of any blame. What a server itself would say no to (a tool it does not have) is no
+/// refusal but an answer.
 pub async fn serve(
-    _gate: &Gate,
-    _snapshot: &Snapshot,
-    _call: &Call,
-    _principal: &Principal,
+    gate: &Arc<Gate>,
+    snapshot: &Arc<Snapshot>,
+    call: &Call,
+    (principal, plan): (&Principal, &Arc<Plan>),
 ) -> Result<Response<GateBody>, Refusal> {
-    Err(Refusal::new(Reason::Internal, "not yet"))
+    let front = Front { gate, snapshot, call, principal, plan };
+    match &call.ask {
+        Ask::Post(post) if post.era == Era::Modern => front.modern(post).await,
+        Ask::Post(post) if post.method == Method::Initialize => front.initialize(post).await,
+        Ask::Post(post) => {
+            let held = front.held()?;
+            match &post.messages {
+                Body::One(message) => front.legacy(&held, post, message).await,
+                Body::Batch(_) => front.batch(&held, post).await,
+            }
+        }
+        Ask::Stream { last_event_id } => {
+            front.listen_in(front.held()?, last_event_id.as_ref()).await
+        }
+        Ask::End => {
+            front.end_all(&front.held()?).await;
+            Ok(reply::empty(StatusCode::NO_CONTENT))
+        }
+    }
+}
+
+impl<'a> Front<'a> {
+    fn bounds(&self) -> Bounds<'a> {
+        bounds(self.snapshot, self.call, (self.principal, &HERE))
+    }
+
+    fn held(&self) -> Result<Held, Refusal> {
+        let id = self.call.session_id.as_ref().ok_or_else(|| {
+            let text = "`Mcp-Session-Id` is missing: send the id that `initialize` was answered \
+                        with, or send `initialize` first";
+            Refusal::new(Reason::SessionRequired, text)
+        })?;
+        self.gate.sessions.find(self.bounds(), id.as_bytes())
+    }
+
+    /// A call to one leg.
+    fn forward(&self, leg: usize) -> Forward<'a> {
+        let Self { gate, snapshot, call, principal, plan } = *self;
+        let there: &'a Leg = &call.route.legs[leg];
+        Forward { gate, snapshot, call, principal, leg: there, face: plan.face(leg) }
+    }
+
+    /// Whose lists a message is about.
+    fn audience(&self, (post, message): (&Post, &Message), held: Option<&Held>) -> Audience {
+        match held {
+            Some(held) => Self::audience_of(held),
+            None => Audience::of_message(&post.body, message),
+        }
+    }
+
+    fn audience_of(held: &Held) -> Audience {
+        Audience::of_session(held.session.memory.as_ref().map_or(&[], |told| &told.initialize))
+    }
+
+    async fn legacy(
+        &self,
+        held: &Held,
+        post: &Post,
+        message: &Message,
+    ) -> Result<Response<GateBody>, Refusal> {
+        // A call in progress is a use, however long it takes.
+        let _in_use = self.gate.sessions.stream(held.session.clone());
+        match message.kind {
+            Kind::Request => self.request((post, message), Some(held)).await,
+            Kind::Notification => self.notification(held, post, message).await,
+            Kind::Response => self.response(held, post, message).await,
+        }
+    }
+
+    async fn modern(&self, post: &Post) -> Result<Response<GateBody>, Refusal> {
+        let Some(message) = post.one().filter(|message| message.fields.meta.is_some()) else {
+            // Nothing is defined for it: it is accepted and goes nowhere.
+            return Ok(reply::empty(StatusCode::ACCEPTED));
+        };
+        if message.kind != Kind::Request {
+            return Ok(reply::empty(StatusCode::ACCEPTED));
+        }
+        // A call asks only the upstream it goes to.
+        if post.method == Method::Discover || post.method == Method::Listen || post.method.is_list()
+        {
+            self.speaks_modern().await?;
+        }
+        self.request((post, message), None).await
+    }
+
+    /// Passes if every upstream that can be asked speaks the modern era.
+    async fn speaks_modern(&self) -> Result<(), Refusal> {
+        let mut unknown = Vec::new();
+        for leg in &self.call.route.legs {
+            match probe::known(self.gate, leg) {
+                Some(known) => known?,
+                None => unknown.push(leg),
+            }
+        }
+        let asked = unknown.into_iter();
+        let asked = asked.map(|leg| probe::must_speak_modern(self.gate, self.snapshot, leg));
+        for answer in futures_util::future::join_all(asked).await {
+            match answer {
+                Err(refusal) if refusal.reason == Reason::VersionUnsupported => {
+                    return Err(refusal);
+                }
+                // One that cannot be asked now does not speak for the others.
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A request of either era.
+    async fn request(
+        &self,
+        (post, message): (&Post, &Message),
+        held: Option<&Held>,
+    ) -> Result<Response<GateBody>, Refusal> {
+        use tollgate_mcp::hub::items::ListKind;
+        let ask = (post, message);
+        match post.method {
+            Method::Discover => self.discover(ask).await,
+            Method::Listen => self.listen(ask).await,
+            Method::Ping => Ok(answers::result(post, message, b"{}")),
+            Method::SetLevel => self.set_level(ask, held).await,
+            Method::ToolsList
+            | Method::PromptsList
+            | Method::ResourcesList
+            | Method::ResourceTemplatesList => self.list(ask, held).await,
+            Method::ToolsCall => self.named(ask, held, ListKind::Tools).await,
+            Method::PromptsGet => self.named(ask, held, ListKind::Prompts).await,
+            Method::ResourcesRead | Method::Subscribe | Method::Unsubscribe => {
+                self.located(ask, held).await
+            }
+            Method::Complete => self.complete(ask, held).await,
+            Method::TasksGet | Method::TasksUpdate | Method::TasksCancel | Method::TasksResult => {
+                self.task(ask, held).await
+            }
+            Method::Initialize | Method::Initialized | Method::Cancelled | Method::Other => {
+                Ok(answers::unknown_method(post, message))
+            }
+        }
+    }
+}
+
+/// The version a session of a hub speaks, given what its client asks for.
+///
+/// SPEC: 2025-11-25 basic/lifecycle, Version Negotiation.
+fn negotiated(asked: &str) -> legacy::Version {
+    legacy::Version::parse(asked).unwrap_or(legacy::NEWEST)
 }

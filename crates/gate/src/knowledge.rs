@@ -3,6 +3,7 @@
 //! Which era it speaks, whether it mints sessions, and which tools want arguments mirrored into
 //! headers. Everything here may be forgotten at any time and is learned again.
 
+use crate::hub::Catalogs;
 use crate::upstream::Fields;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -40,6 +41,8 @@ pub struct Knowledge {
     has_listed: AtomicBool,
     tools: ArcSwap<Tools>,
     dropped: AtomicU64,
+    keeps_no_sessions: AtomicBool,
+    catalogs: Catalogs,
     /// Held while one request asks for the era or the tools, so that a thousand do not.
     pub(crate) asking: tokio::sync::Mutex<()>,
 }
@@ -76,6 +79,28 @@ impl Knowledge {
     #[must_use]
     pub fn mints_sessions(&self) -> bool {
         self.mints_sessions.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the upstream answered `initialize` without a session id.
+    pub fn note_no_sessions(&self) {
+        self.keeps_no_sessions.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it did, and never gave one.
+    #[must_use]
+    pub fn keeps_no_sessions(&self) -> bool {
+        self.keeps_no_sessions.load(Ordering::Relaxed) && !self.mints_sessions()
+    }
+
+    /// What it offers, as far as hubs have read it.
+    pub(crate) const fn catalogs(&self) -> &Catalogs {
+        &self.catalogs
+    }
+
+    /// What is wrong with its lists, in words; `None` if nothing is, or nobody read them.
+    #[must_use]
+    pub fn lists_trouble(&self) -> Option<Arc<str>> {
+        self.catalogs.trouble()
     }
 
     /// Counts a message that was not delivered because it did not belong.

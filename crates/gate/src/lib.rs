@@ -60,6 +60,8 @@ pub mod expect;
 
 pub mod relay;
 
+pub mod http_sse;
+
 pub mod streams;
 
 pub mod body;

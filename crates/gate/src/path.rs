@@ -9,7 +9,8 @@ use crate::cors;
 use crate::forward;
 use crate::frame;
 use crate::gate::Gate;
-use crate::identify;
+use crate::http_sse;
+use crate::identify::{self, Identified};
 use crate::ledger::Ledger;
 use crate::listen::Peer;
 use crate::permit;
@@ -50,7 +51,7 @@ pub async fn serve(
 }
 
 /// Makes a panic the refusal of the one request that met it, and counts it.
-async fn contained<T>(
+pub(crate) async fn contained<T>(
     panics: &AtomicU64,
     carried: impl Future<Output = Result<T, Refusal>>,
 ) -> Result<T, Refusal> {
@@ -64,14 +65,27 @@ async fn contained<T>(
 }
 
 async fn carry(
-    gate: &Gate,
-    snapshot: &Snapshot,
+    gate: &Arc<Gate>,
+    snapshot: &Arc<Snapshot>,
     request: Request<Incoming>,
     peer: &Peer,
     ledger: &mut Ledger,
 ) -> Result<Response<GateBody>, Refusal> {
+    if let Some(door) = snapshot.sse_paths.get(request.uri().path()) {
+        // Boxed: nearly nobody goes this way, and every call would carry its size.
+        return Box::pin(http_sse::serve(gate, snapshot, (door, request), peer, ledger)).await;
+    }
     let framed = frame::read(snapshot, request, peer, ledger).await?;
-    let identified = identify::caller(&snapshot.identify, framed);
+    onward(gate, snapshot, identify::caller(&snapshot.identify, framed)).await
+}
+
+/// The path from a known caller to the response. Agents on HTTP+SSE enter here: their messages come
+/// in, and leave, by other requests.
+pub(crate) async fn onward(
+    gate: &Arc<Gate>,
+    snapshot: &Arc<Snapshot>,
+    identified: Identified,
+) -> Result<Response<GateBody>, Refusal> {
     let permitted = permit::decide(&snapshot.permit, identified);
     let admitted = admit::take(&snapshot.admit, &gate.drain, permitted)?;
     let routed = route::choose(gate, snapshot, admitted).await?;

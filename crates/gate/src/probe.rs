@@ -33,11 +33,6 @@ const DISCOVER: &str = r#"{"jsonrpc":"2.0","id":"tollgate-probe","method":"serve
 /// [`Reason::VersionUnsupported`] naming the versions it does speak; [`Reason::UpstreamDown`] if it
 /// cannot be asked.
 pub async fn must_speak_modern(gate: &Gate, snapshot: &Snapshot, leg: &Leg) -> Result<(), Refusal> {
-    match leg.upstream.settings().era {
-        UpstreamEra::Modern | UpstreamEra::Both => return Ok(()),
-        UpstreamEra::Legacy => return Err(legacy_only()),
-        UpstreamEra::Auto => {}
-    }
     if let Some(known) = known(gate, leg) {
         return known;
     }
@@ -50,7 +45,13 @@ pub async fn must_speak_modern(gate: &Gate, snapshot: &Snapshot, leg: &Leg) -> R
     known(gate, leg).unwrap_or(Ok(()))
 }
 
-fn known(gate: &Gate, leg: &Leg) -> Option<Result<(), Refusal>> {
+/// What [`must_speak_modern`] would say without asking; `None` where it would have to ask.
+pub fn known(gate: &Gate, leg: &Leg) -> Option<Result<(), Refusal>> {
+    match leg.upstream.settings().era {
+        UpstreamEra::Modern | UpstreamEra::Both => return Some(Ok(())),
+        UpstreamEra::Legacy => return Some(Err(legacy_only())),
+        UpstreamEra::Auto => {}
+    }
     match leg.knowledge.found() {
         (Found::Modern, _) => Some(Ok(())),
         (Found::LegacyOnly, at) if gate.clock.now().since(at) < ASK_AGAIN_MILLIS => {

@@ -118,7 +118,9 @@ pub(crate) async fn recover(
         return Ok(current);
     }
     let Some(memory) = &current.memory else { return Err(session::unknown()) };
-    let (endpoint, made) = reopen(forward, memory, version).await?;
+    let Introduced { endpoint, made, version: found } = introduce(forward, memory).await?;
+    // The client holds to the version it knows; and where nothing is kept, nothing can be recovered.
+    let made = made.filter(|_| found == version).ok_or_else(session::unknown)?;
     let home = Home { generation: current.home.generation + 1, ..made.home().clone() };
     let next = current.moved(home.clone(), current.memory.clone());
     retell(forward, &endpoint, &next, version).await?;
@@ -141,29 +143,40 @@ pub(crate) async fn recover(
     sessions.current(session).ok_or_else(session::unknown)
 }
 
-/// Repeats `initialize` on a live endpoint; the version must come out the same, since the client
-/// holds to it.
-async fn reopen(
+/// An endpoint that was told who calls.
+pub(crate) struct Introduced {
+    pub(crate) endpoint: Arc<Endpoint>,
+    /// The session it made; `None` if it keeps none.
+    pub(crate) made: Option<Unclaimed>,
+    /// What it answered to speak.
+    pub(crate) version: Version,
+}
+
+/// Repeats `initialize` on a live endpoint.
+///
+/// # Errors
+/// `UpstreamDown` if none can be reached, `SessionUnknown` if it will not have the client.
+pub(crate) async fn introduce(
     forward: &Forward<'_>,
     memory: &Memory,
-    version: Version,
-) -> Result<(Arc<Endpoint>, Unclaimed), Refusal> {
+) -> Result<Introduced, Refusal> {
     let body = Bytes::copy_from_slice(&memory.initialize);
     for _ in 0..3 {
         let endpoint = forward.leg.upstream.pick().ok_or_else(down)?;
         let told = tell(forward, &endpoint, post_headers(), body.clone()).await;
         let Ok((sent, answer)) = told else { continue };
-        let made = forward.unclaimed(&endpoint)(&sent).ok_or_else(session::unknown)?;
-        return match negotiated(&answer) {
-            Some(found) if found == version => Ok((endpoint, made)),
-            Some(_) | None => Err(session::unknown()),
-        };
+        let made = forward.unclaimed(&endpoint)(&sent);
+        let version = negotiated(&answer).ok_or_else(session::unknown)?;
+        return Ok(Introduced { endpoint, made, version });
     }
     Err(down())
 }
 
 /// Tells the new home what the client had told the old one.
-async fn retell(
+///
+/// # Errors
+/// As [`introduce`].
+pub(crate) async fn retell(
     forward: &Forward<'_>,
     endpoint: &Arc<Endpoint>,
     session: &Session,

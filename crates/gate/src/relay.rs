@@ -11,7 +11,8 @@
 use crate::body::Cut;
 use crate::drain::Drain;
 use crate::expect::{Expected, Verdict};
-use crate::generation::Generation;
+use crate::generation::Mark;
+use crate::hub::InFlight;
 use crate::reply;
 use crate::session::OpenStream;
 use crate::streams::StreamSlot;
@@ -40,8 +41,8 @@ pub struct Terms {
     pub event_bytes_max: usize,
     /// Interval of comments on a silent stream.
     pub keepalive: Duration,
-    /// Which home of the session the events come from.
-    pub generation: Generation,
+    /// How the ids of its events look to the client.
+    pub mark: Mark,
     /// Ends lasting streams.
     pub drain: Drain,
 }
@@ -60,6 +61,7 @@ pub struct StreamBody {
     leaving: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// Held for their end: the session is in use, and the caller's stream is counted.
     _held: (Option<OpenStream>, StreamSlot),
+    in_flight: Option<InFlight>,
 }
 
 impl std::fmt::Debug for StreamBody {
@@ -136,7 +138,13 @@ impl StreamBody {
             silence: None,
             leaving,
             _held: (session, slot),
+            in_flight: None,
         }
+    }
+
+    /// Keeps the note that a request is with its upstream, until the stream is over.
+    pub fn hold(&mut self, in_flight: InFlight) {
+        self.in_flight = Some(in_flight);
     }
 
     /// Reads on until the request is answered, keeping what was said, and returns the answer.
@@ -242,13 +250,13 @@ impl StreamBody {
             (None, _) => true,
             (Some(_), None) => false,
         };
-        let keeps_ids = event.id.is_none() || self.terms.generation.is_first();
+        let keeps_ids = event.id.is_none() || self.terms.mark.is_none();
         if is_same && event.is_plain && keeps_ids {
             self.out.push(event.raw.clone());
             return;
         }
         let retry = event.retry_millis.map(|m| m.clamp(*RETRY_MILLIS.start(), *RETRY_MILLIS.end()));
-        let id = event.id.as_ref().map(|id| self.terms.generation.mark(id));
+        let id = event.id.as_ref().map(|id| self.terms.mark.mark(id));
         let name = event.event.as_ref().and_then(|name| std::str::from_utf8(name).ok());
         let data = message.or_else(|| event.data.clone()).unwrap_or_default();
         self.out.push(sse::encode(name, id.as_deref(), retry, &data));

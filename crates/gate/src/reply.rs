@@ -4,8 +4,8 @@
 //! and to language models (one sentence that says what to do).
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, Response, StatusCode};
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::json;
 use tollgate_core::refusal::{Blame, Reason, Refusal};
 
@@ -14,6 +14,8 @@ use crate::frame;
 
 /// Media type of a single reply.
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// HTTP status and JSON-RPC code of every reason.
 ///
@@ -113,6 +115,27 @@ pub fn json(status: StatusCode, body: Bytes) -> Response<GateBody> {
     let mut response = Response::new(GateBody::Full(Some(body)));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
+}
+
+/// The response that carries an event stream.
+#[must_use]
+pub fn events(body: GateBody) -> Response<GateBody> {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // SPEC: 2026-07-28 streamable-http: proxies in between must not hold events back.
+    headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    response
+}
+
+/// The response to a message that is answered elsewhere.
+#[must_use]
+pub fn accepted() -> Response<GateBody> {
+    let mut response = Response::new(GateBody::Full(Some(Bytes::from_static(b"Accepted"))));
+    *response.status_mut() = StatusCode::ACCEPTED;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     response
 }
 

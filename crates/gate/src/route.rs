@@ -6,12 +6,14 @@
 use crate::admit::Admitted;
 use crate::call::{Ask, Call};
 use crate::gate::Gate;
+use crate::hub;
 use crate::knowledge::Found;
 use crate::listing;
 use crate::probe;
 use crate::session::{self, Bounds, Held, Room};
 use crate::settings::UpstreamEra;
-use crate::snapshot::{Leg, Snapshot};
+use crate::snapshot::{Leg, Plan, Snapshot};
+use std::sync::Arc;
 use tollgate_core::ids::UpstreamName;
 use tollgate_core::principal::Principal;
 use tollgate_core::refusal::{Reason, Refusal};
@@ -26,8 +28,17 @@ pub struct Routed {
     pub call: Call,
     /// Who makes it.
     pub principal: Principal,
-    /// Where it goes.
-    pub place: Place,
+    /// Which way it goes.
+    pub way: Way,
+}
+
+/// Which way a call goes.
+#[derive(Debug)]
+pub enum Way {
+    /// Straight to the one upstream of its route.
+    Straight(Arc<Leg>, Place),
+    /// To the gate itself, which finds the upstream.
+    Hub(Arc<hub::Plan>),
 }
 
 /// Where a call goes.
@@ -39,8 +50,6 @@ pub enum Place {
     New(Room),
     /// The home of a session.
     Home(Held),
-    /// The gate itself answers, or finds the upstream: the route offers several.
-    Hub,
 }
 
 /// Finds the place of a call.
@@ -56,11 +65,14 @@ pub async fn choose(
     admitted: Admitted,
 ) -> Result<Routed, Refusal> {
     let (call, principal) = admitted.into_parts();
-    let place = match call.route.straight() {
-        Some(leg) => place(gate, snapshot, (&call, leg), &principal).await?,
-        None => Place::Hub,
+    let way = match &call.route.plan {
+        Plan::Straight(leg) => {
+            let place = place(gate, snapshot, (&call, leg), &principal).await?;
+            Way::Straight(leg.clone(), place)
+        }
+        Plan::Hub(plan) => Way::Hub(plan.clone()),
     };
-    Ok(Routed { call, principal, place })
+    Ok(Routed { call, principal, way })
 }
 
 async fn place(

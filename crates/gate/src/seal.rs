@@ -27,12 +27,18 @@ const TEXT_BYTES_MAX: usize = SEALED_BYTES_MAX.div_ceil(3) * 4;
 pub enum Purpose {
     /// A session id.
     Session,
+    /// A place in a list of a hub.
+    Cursor,
+    /// The stream of an agent on HTTP+SSE.
+    HttpSse,
 }
 
 impl Purpose {
     const fn label(self) -> &'static [u8] {
         match self {
             Self::Session => b"tollgate/session/1\0",
+            Self::Cursor => b"tollgate/cursor/1\0",
+            Self::HttpSse => b"tollgate/http-sse/1\0",
         }
     }
 }

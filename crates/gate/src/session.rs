@@ -177,6 +177,32 @@ impl Sessions {
         self.book.find(session.key)
     }
 
+    /// The session with this key.
+    #[must_use]
+    pub fn at(&self, key: SessionKey) -> Option<Arc<Session>> {
+        self.book.find(key)
+    }
+
+    /// Keeps a leg of a session, which needs no room of its own.
+    ///
+    /// # Errors
+    /// As [`Self::open`], from books that count legs.
+    pub fn keep_leg(&self, leg: Session) -> Result<Arc<Session>, Refusal> {
+        debug_assert!(leg.is_leg);
+        let caps = Caps { total: usize::MAX, per_caller: usize::MAX };
+        self.book.open(leg, caps).map_err(refuse_full)
+    }
+
+    /// Waits a moment for a stream that is being asked for.
+    pub async fn await_stream(&self, session: &Session) {
+        for _ in 0..ORDER_MILLIS {
+            if session.has_stream() && !session.is_opening_stream() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
     /// Ends a session and its streams; `None` if somebody else did so first.
     #[must_use]
     pub fn end(&self, session: &Session) -> Option<Arc<Session>> {

@@ -2,6 +2,8 @@
 //! to its last. A request loads it once; a reload never changes one under a request.
 
 use crate::admit::Admit;
+use crate::http_sse::{self, Door};
+use crate::hub;
 use crate::identify::Identify;
 use crate::knowledge::Knowledge;
 use crate::names::Names;
@@ -25,6 +27,8 @@ pub struct Snapshot {
     pub seal: Arc<Seal>,
     /// Routes by path.
     pub routes: HashMap<String, Arc<Route>>,
+    /// The further paths of routes that serve HTTP+SSE too.
+    pub sse_paths: HashMap<String, Door>,
     /// The upstreams and their endpoints.
     pub upstreams: Arc<Upstreams>,
     /// How callers are identified.
@@ -42,6 +46,19 @@ pub struct Route {
     pub path: RoutePath,
     /// The upstreams it offers, in the order of the file; never empty.
     pub legs: Vec<Arc<Leg>>,
+    /// How they are offered.
+    pub plan: Plan,
+    /// Whether agents that never send `Mcp-Session-Id` back are recognised without it.
+    pub soft_sessions: bool,
+}
+
+/// How a route offers its upstreams.
+#[derive(Debug)]
+pub enum Plan {
+    /// One, as it is: calls pass straight through.
+    Straight(Arc<Leg>),
+    /// Several as one server, or one with changes.
+    Hub(Arc<hub::Plan>),
 }
 
 /// An upstream as one route offers it.
@@ -57,10 +74,18 @@ impl Route {
     /// The upstream of a route that offers exactly one, as it is: calls pass straight through.
     #[must_use]
     pub fn straight(&self) -> Option<&Arc<Leg>> {
-        match self.legs.as_slice() {
-            [one] => Some(one),
-            _ => None,
+        match &self.plan {
+            Plan::Straight(leg) => Some(leg),
+            Plan::Hub(_) => None,
         }
+    }
+}
+
+impl Snapshot {
+    /// Whether anything is served at this path.
+    #[must_use]
+    pub fn serves(&self, path: &str) -> bool {
+        self.routes.contains_key(path) || self.sse_paths.contains_key(path)
     }
 }
 
@@ -80,6 +105,17 @@ pub enum CompileError {
         route: RoutePath,
         /// The name.
         upstream: UpstreamName,
+    },
+    /// The path where a route serves HTTP+SSE is another route.
+    #[error(
+        "route `{route}` with `sse: true` also serves `{path}`, which is a route of its own: give \
+         one of them another path"
+    )]
+    PathTaken {
+        /// The route with HTTP+SSE.
+        route: RoutePath,
+        /// The path both want.
+        path: String,
     },
 }
 
@@ -126,13 +162,25 @@ impl Snapshot {
                 let knowledge = known.entry(name.clone()).or_default().clone();
                 legs.push(Arc::new(Leg { upstream: upstream.clone(), knowledge }));
             }
-            let compiled = Route { path: route.path.clone(), legs };
+            let before = previous.and_then(|old| old.routes.get(route.path.as_str()));
+            let before = before.and_then(|route| match &route.plan {
+                Plan::Hub(plan) => Some(&**plan),
+                Plan::Straight(_) => None,
+            });
+            let plan = match (hub::Plan::compile(route, before), legs.first()) {
+                (None, Some(only)) => Plan::Straight(only.clone()),
+                (plan, _) => Plan::Hub(Arc::new(plan.unwrap_or_default())),
+            };
+            let soft_sessions = route.soft_sessions;
+            let compiled = Route { path: route.path.clone(), legs, plan, soft_sessions };
             routes.insert(route.path.as_str().to_owned(), Arc::new(compiled));
         }
+        let sse_paths = http_sse::paths(&settings.routes, &routes)?;
         Ok(Self {
             names: Names::new(&settings.names),
             seal,
             routes,
+            sse_paths,
             upstreams,
             identify: Identify::Anonymous,
             permit: Permit::Open,

@@ -25,6 +25,7 @@ mod reply;
 mod request;
 mod resolve;
 mod status;
+mod stdio;
 mod tls;
 mod wire;
 
@@ -38,11 +39,13 @@ pub use request::{Fields, Outgoing};
 pub use status::{EndpointState, EndpointStatus};
 pub use tls::TlsError;
 
-use crate::settings::UpstreamSettings;
+use crate::settings::{Transport, UpstreamSettings};
+use crate::upstream::duplex::{Host, HostSettings};
 use crate::upstream::endpoint::Trouble;
 use crate::upstream::health::Rules;
 use crate::upstream::plan::Plan;
 use crate::upstream::resolve::{Seed, Table};
+use crate::upstream::stdio::Processes;
 use crate::upstream::tls::Material;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -120,7 +123,30 @@ impl Upstream {
         }
         let rules = Rules { health: settings.health.clone(), ejection: settings.ejection };
         let trouble = Arc::new(Trouble::default());
-        let seeds = Plan { settings, rules: &rules, trouble: &trouble }.seeds(material.as_ref())?;
+        let plan = Plan { settings, rules: &rules, trouble: &trouble };
+        let host = match &settings.transport {
+            Transport::Http | Transport::Sse => None,
+            Transport::Stdio(stdio) => {
+                let processes = Processes::new(settings.name.clone(), (**stdio).clone());
+                Some(Host::new(settings.name.clone(), processes, HostSettings::of(stdio)))
+            }
+        };
+        if let Some(host) = host {
+            let id = EndpointId::from(format!("stdio:{}", settings.name));
+            let only = Endpoint::on_lines(id, host, plan.lines());
+            let table = Table { active: vec![only], ..Table::default() };
+            return Ok(Arc::new(Self {
+                settings: settings.clone(),
+                material,
+                rules,
+                seeds: Vec::new(),
+                trouble,
+                table: ArcSwap::from_pointee(table),
+                resolved: watch::Sender::new(true),
+                tasks: Mutex::new(Vec::new()),
+            }));
+        }
+        let seeds = plan.seeds(material.as_ref())?;
         // Connections made under other TLS settings must not be used under these.
         let known = previous
             .filter(|old| old.material == material && old.settings.tls == settings.tls)
@@ -149,6 +175,15 @@ impl Upstream {
     #[must_use]
     pub fn settings(&self) -> &UpstreamSettings {
         &self.settings
+    }
+
+    /// How long it may take to be there at all, where it has to be started.
+    #[must_use]
+    pub fn start_time(&self) -> Duration {
+        match &self.settings.transport {
+            Transport::Stdio(stdio) => stdio.start,
+            Transport::Http | Transport::Sse => Duration::ZERO,
+        }
     }
 
     /// The endpoint for a call that is not pinned: the less loaded of two usable ones. `None`, at
@@ -183,11 +218,22 @@ impl Upstream {
         active.chain(retired).chain(unresolved).collect()
     }
 
+    /// Ends what it runs: child processes, if it has any. Waits until they are gone, at most for
+    /// `limit`; false if some are left. No others are started.
+    pub async fn close(&self, limit: Duration) -> bool {
+        let table = self.table.load_full();
+        let hosts = table.active.iter().filter_map(|endpoint| endpoint.host());
+        let closed = futures_util::future::join_all(hosts.map(|host| host.close(limit))).await;
+        closed.into_iter().all(|is_closed| is_closed)
+    }
+
     /// Starts health checks, resolution and the reaper of idle connections. They end when the
     /// upstream is dropped. Does nothing the second time.
     pub fn start_background(self: &Arc<Self>) {
         let mut tasks = self.tasks.lock();
-        if !tasks.is_empty() {
+        // What is on lines has nothing to be probed, resolved or reaped: its host sees to itself.
+        let is_on_lines = self.table.load().active.iter().any(|one| one.host().is_some());
+        if !tasks.is_empty() || is_on_lines {
             return;
         }
         let weak = || Arc::downgrade(self);

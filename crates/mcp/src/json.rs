@@ -18,11 +18,13 @@ mod message;
 mod protocol;
 mod run;
 mod scan;
+mod shift;
 mod splice;
 mod text;
 mod walk;
 
 pub use fault::{Fault, FaultKind};
+pub use shift::replace;
 pub use splice::{elements, find_path, splice};
 pub(crate) use walk::{Skip, skip_space, skip_string, skip_value};
 
@@ -245,5 +247,24 @@ pub fn judge(body: &[u8], limits: &Limits) -> Result<Body, Fault> {
     let judged = message::body(&mut scanner);
     let fault = scanner.retire();
     // INVARIANT: who stops leaves a fault, so the other one is never made.
+    judged.map_err(|_| fault.unwrap_or(Fault::new(FaultKind::Syntax, 0)))
+}
+
+/// Judges one value that is no message, for values of upstreams that are put beside others': one
+/// that a strict parser refuses would take the others down with it.
+///
+/// # Errors
+/// The first [`Fault`] found.
+pub fn judge_value(value: &[u8], limits: &Limits) -> Result<(), Fault> {
+    if u32::try_from(value.len()).is_err() {
+        return Err(Fault::new(FaultKind::TooManyItems, 0));
+    }
+    if let Err(error) = std::str::from_utf8(value) {
+        return Err(Fault::new(FaultKind::NotUtf8, error.valid_up_to()));
+    }
+    let mut scanner = Scanner::new(value, limits);
+    let judged = scanner.value(1).and_then(|_| scanner.end());
+    let fault = scanner.retire();
+    // INVARIANT: as in `judge`.
     judged.map_err(|_| fault.unwrap_or(Fault::new(FaultKind::Syntax, 0)))
 }

@@ -2,7 +2,8 @@
 //!
 //! `json` judges what clients send, strictly; `reply` glances at what upstreams send, quickly; `sse`
 //! splits event streams; `headers` reads and writes header values; `methods` names what the gate
-//! understands; `era` holds everything that depends on a protocol version.
+//! understands; `era` holds everything that depends on a protocol version; `hub` makes many servers look
+//! like one.
 
 pub mod json;
 
@@ -15,3 +16,5 @@ pub mod headers;
 pub mod methods;
 
 pub mod era;
+
+pub mod hub;

@@ -35,6 +35,8 @@ pub enum Method {
     Unsubscribe,
     /// `logging/setLevel` (legacy).
     SetLevel,
+    /// `completion/complete`.
+    Complete,
     /// `tasks/get`.
     TasksGet,
     /// `tasks/update` (modern extension).
@@ -79,6 +81,7 @@ impl Method {
             "resources/subscribe" => Self::Subscribe,
             "resources/unsubscribe" => Self::Unsubscribe,
             "logging/setLevel" => Self::SetLevel,
+            "completion/complete" => Self::Complete,
             "tasks/get" => Self::TasksGet,
             "tasks/update" => Self::TasksUpdate,
             "tasks/cancel" => Self::TasksCancel,
@@ -110,9 +113,19 @@ impl Method {
             | Self::Subscribe
             | Self::Unsubscribe
             | Self::SetLevel
+            | Self::Complete
             | Self::TasksResult
             | Self::Other => None,
         }
+    }
+
+    /// Whether this reads a page of a list.
+    #[must_use]
+    pub const fn is_list(self) -> bool {
+        matches!(
+            self,
+            Self::ToolsList | Self::PromptsList | Self::ResourcesList | Self::ResourceTemplatesList
+        )
     }
 
     /// Whether the modern revision took this method away.

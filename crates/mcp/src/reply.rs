@@ -9,7 +9,7 @@
 
 use crate::json::{Skip, Span, Text, skip_space};
 
-mod members;
+pub(crate) mod members;
 
 use members::Members;
 

@@ -110,3 +110,39 @@ fn gate(settings: &Settings) -> String {
     let public = settings.public_url.as_ref().map(|url| format!(", known as {url}"));
     format!("{scheme}://{}{}{certificates}", settings.listen, public.unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::check::summary;
+    use crate::config::from_text;
+    use std::path::Path;
+
+    const FILE: &str = "upstreams:
+  files: { stdio: { command: /opt/bin/server, args: [--key, hunter2], env: { KEY: hunter2 }, isolation: agent } }
+  old: { sse: { url: \"http://old:1/hunter2/sse?key=hunter2\" } }
+  both: { http: { endpoints: [\"http://a/\", \"http://b/\"] } }
+routes:
+  /mcp: { upstreams: [files, old], sse: true }
+  /both: { upstreams: [both] }
+";
+
+    #[test]
+    fn a_summary_says_how_upstreams_are_reached_and_no_secret() {
+        let checked = from_text("tollgate.yaml", FILE).unwrap_or_else(|report| panic!("{report}"));
+        let text = summary(Path::new("tollgate.yaml"), &checked);
+        let lines: Vec<&str> = text
+            .lines()
+            .filter(|line| line.starts_with("  upstream") || line.starts_with("  route"))
+            .map(|line| line.trim_start_matches("  upstream").trim_start_matches("  route").trim())
+            .collect();
+        let expected = [
+            "files: /opt/bin/server with 2 arguments (stdio, a process for each agent)",
+            "old: http://old:1 (HTTP+SSE)",
+            "both: 2 endpoints",
+            "/mcp (HTTP+SSE too) -> files, old",
+            "/both -> both",
+        ];
+        assert_eq!(lines, expected);
+        assert!(!text.contains("hunter2") && !checked.warnings.concat().contains("hunter2"));
+    }
+}

@@ -18,6 +18,8 @@ mod check;
 
 mod schema;
 
+mod guard;
+
 mod import;
 
 use clap::{CommandFactory as _, Parser as _};
@@ -26,6 +28,10 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // Before anything that costs memory or threads: there may be a guard for every agent.
+    if let Some(code) = guard::run() {
+        return code;
+    }
     let cli = Cli::parse();
     match run(&cli) {
         Ok(code) => code,

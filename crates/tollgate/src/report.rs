@@ -107,6 +107,7 @@ fn upstream(snapshot: &Snapshot, upstream: &Arc<Upstream>) -> UpstreamStatus {
         era: era(upstream, known).into(),
         keeps_sessions: known.is_some_and(Knowledge::mints_sessions),
         messages_dropped: known.map_or(0, Knowledge::dropped),
+        lists_trouble: known.and_then(Knowledge::lists_trouble).map(|why| why.to_string()),
         endpoints: upstream.status().into_iter().map(endpoint).collect(),
     }
 }

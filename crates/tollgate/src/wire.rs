@@ -83,6 +83,9 @@ async fn serve_admin(listener: TcpListener, overview: Arc<Overview>, drain: Drai
     }
 }
 
+/// How long the end of the gate waits for that of its child processes.
+const PROCESSES_END: Duration = Duration::from_secs(20);
+
 impl House {
     /// Stops: no new work, calls in flight get their time, then what is left is cut.
     pub(crate) async fn stop(self, grace: Duration) {
@@ -93,6 +96,9 @@ impl House {
             self.drain.force();
             // Cutting takes a moment at most; a defect there must not keep the process alive.
             drop(tokio::time::timeout(Duration::from_secs(1), &mut serving).await);
+        }
+        if !self.gate.close_upstreams(PROCESSES_END).await {
+            tracing::warn!("some child processes have not ended yet; their guards see to that");
         }
         self.drain.force();
     }

@@ -12,6 +12,7 @@ use rmcp::model::{
 use rmcp::service::{NotificationContext, RequestContext};
 use rmcp::{ClientHandler, ErrorData, RoleClient};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -21,6 +22,7 @@ pub(crate) struct Heard {
     asked: Mutex<Vec<Value>>,
     logs: Mutex<Vec<Value>>,
     progress: Mutex<Vec<Value>>,
+    updates: Mutex<BTreeSet<String>>,
     /// The tools changed.
     pub(crate) changed: AtomicBool,
     /// The watched resource changed.
@@ -38,13 +40,28 @@ impl Heard {
         guard(&self.logs).clone()
     }
 
+    /// What the server logged since this was last called.
+    pub(crate) fn take_logs(&self) -> Vec<Value> {
+        std::mem::take(&mut *guard(&self.logs))
+    }
+
+    /// A resource was updated.
+    pub(crate) fn update(&self, uri: &str) {
+        guard(&self.updates).insert(uri.to_owned());
+    }
+
+    /// The resources updated since this was last called.
+    pub(crate) fn take_updates(&self) -> BTreeSet<String> {
+        std::mem::take(&mut *guard(&self.updates))
+    }
+
     /// The progress reported since this was last called.
     pub(crate) fn take_progress(&self) -> Vec<Value> {
         std::mem::take(&mut *guard(&self.progress))
     }
 }
 
-fn guard(list: &Mutex<Vec<Value>>) -> MutexGuard<'_, Vec<Value>> {
+fn guard<T>(list: &Mutex<T>) -> MutexGuard<'_, T> {
     list.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -126,9 +143,10 @@ impl ClientHandler for Ear {
 
     async fn on_resource_updated(
         &self,
-        _: ResourceUpdatedNotificationParam,
+        params: ResourceUpdatedNotificationParam,
         _: NotificationContext<RoleClient>,
     ) {
+        self.heard.update(&params.uri);
         self.heard.watched.store(true, Ordering::SeqCst);
     }
 }

@@ -8,7 +8,7 @@ use super::{Forward, Sent, refuse_send};
 use crate::body::GateBody;
 use crate::call::Post;
 use crate::expect::Expected;
-use crate::generation::Generation;
+use crate::generation::Mark;
 use crate::relay::{StreamBody, Terms};
 use crate::reply;
 use crate::session::OpenStream;
@@ -16,15 +16,13 @@ use crate::streams::StreamSlot;
 use crate::upstream::{Media, ReplyHeaders};
 use crate::ward::{Gather, Ward};
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::{Response, StatusCode};
 use tollgate_core::bounds::KIB;
 use tollgate_core::refusal::{Reason, Refusal};
 use tollgate_mcp::era::{Era, modern};
 
 /// Most that is read of a reply that is no answer.
 const DISCARDED_BYTES_MAX: usize = 64 * KIB;
-const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 impl Forward<'_> {
     /// Turns a reply to a POST into the client's response.
@@ -33,7 +31,7 @@ impl Forward<'_> {
         sent: Sent,
         mut expected: Expected,
         post: &Post,
-        (session, generation): (Option<OpenStream>, Generation),
+        (session, mark): (Option<OpenStream>, Mark),
     ) -> Result<Response<GateBody>, Refusal> {
         let Sent { mut ward, status, headers } = sent;
         if !status.is_success() {
@@ -53,7 +51,7 @@ impl Forward<'_> {
                 };
                 Ok(reply::json(status, whole))
             }
-            Media::Events => Ok(events(self.stream(ward, expected, (session, generation))?)),
+            Media::Events => Ok(stream_response(self.stream(ward, expected, (session, mark))?)),
             Media::Other => {
                 ward.abandon();
                 Err(Refusal::new(
@@ -69,7 +67,7 @@ impl Forward<'_> {
         &self,
         ward: Ward,
         expected: Expected,
-        (session, generation): (Option<OpenStream>, Generation),
+        (session, mark): (Option<OpenStream>, Mark),
     ) -> Result<StreamBody, Refusal> {
         let limits = &self.snapshot.settings.limits;
         let slot = if expected.is_lasting() {
@@ -81,7 +79,7 @@ impl Forward<'_> {
             expected,
             event_bytes_max: limits.reply_bytes_max,
             keepalive: limits.stream_keepalive,
-            generation,
+            mark,
             drain: self.gate.drain.clone(),
         };
         Ok(StreamBody::new(ward, terms, session, slot))
@@ -138,14 +136,8 @@ impl Forward<'_> {
 }
 
 /// The response that carries a stream.
-pub(super) fn events(stream: StreamBody) -> Response<GateBody> {
-    let mut response = Response::new(GateBody::Stream(Box::new(stream)));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    // SPEC: 2026-07-28 streamable-http: proxies in between must not hold events back.
-    headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
-    response
+pub(super) fn stream_response(stream: StreamBody) -> Response<GateBody> {
+    reply::events(GateBody::Stream(Box::new(stream)))
 }
 
 /// Reads what is no answer, so that the connection can be used again.

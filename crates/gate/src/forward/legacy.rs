@@ -3,13 +3,13 @@
 //! SPEC: 2025-11-25 basic/lifecycle and basic/transports. What happens when the session's endpoint
 //! is gone is in `recovery.rs`.
 
-use super::answer::{discard, events};
+use super::answer::{discard, stream_response};
 use super::{Forward, Sent, post_headers, refuse_send};
 use crate::body::GateBody;
 use crate::call::Post;
 use crate::expect::Expected;
 use crate::farewell::Unclaimed;
-use crate::generation::Generation;
+use crate::generation::Mark;
 use crate::recovery;
 use crate::reply;
 use crate::route::{bounds, modern_only};
@@ -20,8 +20,9 @@ use bytes::Bytes;
 use http::header::ACCEPT;
 use http::{HeaderValue, Method as HttpMethod, Response, StatusCode};
 use std::sync::Arc;
+use tollgate_core::ids::UpstreamName;
 use tollgate_core::refusal::{Reason, Refusal};
-use tollgate_core::sessions::Session;
+use tollgate_core::sessions::{Home, Session};
 use tollgate_mcp::era::legacy::{self, Version};
 use tollgate_mcp::headers::{LAST_EVENT_ID, MCP_PROTOCOL_VERSION, MCP_SESSION_ID};
 use tollgate_mcp::json;
@@ -36,7 +37,7 @@ impl Forward<'_> {
     ) -> Result<Response<GateBody>, Refusal> {
         let body = with_legacy_version(post);
         let (endpoint, sent) = self.try_any(post_headers, &body, post).await?;
-        let expected = Expected::answers_to(post, self.leg.knowledge.clone());
+        let expected = self.expected(post);
         let Sent { mut ward, status, headers } = sent;
         if !status.is_success() {
             return self.refused_initialize(Sent { ward, status, headers }, expected).await;
@@ -49,10 +50,10 @@ impl Forward<'_> {
             let opened = self.open(post, made, &whole)?;
             return Ok(with_session(reply::json(StatusCode::OK, whole), opened));
         }
-        let mut stream = self.stream(ward, expected, (None, Generation(0)))?;
+        let mut stream = self.stream(ward, expected, (None, Mark::NONE))?;
         let answer = stream.until_answer().await?;
         let opened = self.open(post, made, &answer)?;
-        Ok(with_session(events(stream), opened))
+        Ok(with_session(stream_response(stream), opened))
     }
 
     /// Finds the session in the head of an answer to `initialize`.
@@ -112,7 +113,7 @@ impl Forward<'_> {
     }
 
     /// Forwards a POST to the home of its session.
-    pub(super) async fn post_in_session(
+    pub(crate) async fn post_in_session(
         &self,
         post: &Post,
         held: Held,
@@ -137,9 +138,9 @@ impl Forward<'_> {
             if sent.status.is_success() {
                 recovery::remember(self.gate, &session, post);
             }
-            let generation = Generation(session.home.generation);
-            let expected = Expected::answers_to(post, self.leg.knowledge.clone());
-            return self.answer(sent, expected, post, (Some(in_use), generation)).await;
+            let mark = Mark::of(&session);
+            let expected = self.expected(post);
+            return self.answer(sent, expected, post, (Some(in_use), mark)).await;
         }
         Err(session::unknown())
     }
@@ -166,16 +167,17 @@ impl Forward<'_> {
         version: Version,
         may: bool,
     ) -> Result<Arc<Session>, Refusal> {
-        if may && session.memory.is_some() {
+        let is_recoverable = self.leg.upstream.settings().sessions == SessionLoss::Recoverable;
+        if may && is_recoverable && session.memory.is_some() {
             return recovery::recover(self, session, version).await;
         }
         // Somebody else may have ended it meanwhile, which is the same.
         drop(self.gate.sessions.end(session));
-        Err(session::unknown())
+        Err(if session.is_leg { leg_lost(&session.upstream) } else { session::unknown() })
     }
 
     /// Opens the stream of messages that the upstream sends by itself.
-    pub(super) async fn open_stream(
+    pub(crate) async fn open_stream(
         &self,
         held: Held,
         last_event_id: Option<&HeaderValue>,
@@ -183,8 +185,8 @@ impl Forward<'_> {
         let mut session = held.session;
         let _opening = Sessions::opening(&session);
         for is_first_try in [true, false] {
-            let generation = Generation(session.home.generation);
-            let resumed = last_event_id.and_then(|id| generation.unmark(id.as_bytes()));
+            let mark = Mark::of(&session);
+            let resumed = last_event_id.and_then(|id| mark.unmark(id.as_bytes()));
             match self.get_home(&session, held.version, resumed).await {
                 Ok(sent) if sent.status != StatusCode::NOT_FOUND => {
                     return self.session_stream(sent, session, resumed.is_some()).await;
@@ -235,7 +237,8 @@ impl Forward<'_> {
             let text = "this server sends nothing by itself: go on without this stream";
             return Err(Refusal::new(Reason::MethodNotAllowed, text));
         }
-        let expected = Expected::session_stream(resumes, self.leg.knowledge.clone());
+        let view = (self.leg.knowledge.clone(), self.face.clone());
+        let expected = Expected::session_stream(resumes, view);
         if !status.is_success() {
             return self.refused(ward, status, &headers, &expected).await;
         }
@@ -244,9 +247,9 @@ impl Forward<'_> {
             let text = "the server answered the stream request with something else";
             return Err(Refusal::new(Reason::UpstreamInvalid, text));
         }
-        let generation = Generation(session.home.generation);
+        let mark = Mark::of(&session);
         let open = self.gate.sessions.lasting_stream(session);
-        Ok(events(self.stream(ward, expected, (Some(open), generation))?))
+        Ok(stream_response(self.stream(ward, expected, (Some(open), mark))?))
     }
 
     /// Ends a session here and upstream. The client is done with it, whatever the upstream says.
@@ -271,6 +274,15 @@ fn means_lost(error: &SendError, session: &Session) -> bool {
     }
 }
 
+/// One of several servers lost what it kept for the agent; the others did not.
+fn leg_lost(upstream: &UpstreamName) -> Refusal {
+    let text = format!(
+        "the server `{upstream}` lost its session: what it kept for you is gone and this call was \
+         not made; the next call to it begins a new session"
+    );
+    Refusal::new(Reason::UpstreamLost, text)
+}
+
 /// The endpoint is configured no more, or its name no longer resolves to it.
 fn gone() -> SendError {
     SendError::NotSent(Cause::Unreachable("the endpoint is gone".into()))
@@ -285,7 +297,12 @@ fn with_session(mut response: Response<GateBody>, id: Option<HeaderValue>) -> Re
 
 /// Names the session and its version towards the upstream.
 pub(crate) fn write_session(headers: &mut Fields, session: &Session, version: Version) {
-    if let Ok(id) = HeaderValue::from_str(session.home.upstream_session.as_str()) {
+    write_home(headers, Some(&session.home), version);
+}
+
+/// The same for a session that is only known by its home, or for a server that keeps none.
+pub(crate) fn write_home(headers: &mut Fields, home: Option<&Home>, version: Version) {
+    if let Some(Ok(id)) = home.map(|home| HeaderValue::from_str(home.upstream_session.as_str())) {
         headers.add(&MCP_SESSION_ID, &id);
     }
     if version.carries_version_header() {
@@ -294,7 +311,7 @@ pub(crate) fn write_session(headers: &mut Fields, session: &Session, version: Ve
 }
 
 /// The body of `initialize`, asking for a version that has it.
-fn with_legacy_version(post: &Post) -> Bytes {
+pub(crate) fn with_legacy_version(post: &Post) -> Bytes {
     let asked = post.one().and_then(|message| message.fields.protocol_version);
     let Some(asked) = asked else { return post.body.clone() };
     let decoded = asked.decode(&post.body);

@@ -3,8 +3,7 @@
 use super::{Forward, post_headers};
 use crate::body::GateBody;
 use crate::call::Post;
-use crate::expect::Expected;
-use crate::generation::Generation;
+use crate::generation::Mark;
 use crate::knowledge::carry_params;
 use crate::reply;
 use crate::upstream::Fields;
@@ -15,7 +14,7 @@ use tollgate_mcp::headers::MCP_PROTOCOL_VERSION;
 
 impl Forward<'_> {
     /// Forwards a POST to whichever endpoint is least busy.
-    pub(super) async fn post_anywhere(&self, post: &Post) -> Result<Response<GateBody>, Refusal> {
+    pub(crate) async fn post_anywhere(&self, post: &Post) -> Result<Response<GateBody>, Refusal> {
         if post.era == Era::Modern && post.one().is_none_or(|message| message.fields.meta.is_none())
         {
             // A notification that only its header calls modern: nothing is defined for it, so it is
@@ -23,8 +22,8 @@ impl Forward<'_> {
             return Ok(reply::empty(StatusCode::ACCEPTED));
         }
         let (_, sent) = self.try_any(|| headers(post), &post.body, post).await?;
-        let expected = Expected::answers_to(post, self.leg.knowledge.clone());
-        self.answer(sent, expected, post, (None, Generation(0))).await
+        let expected = self.expected(post);
+        self.answer(sent, expected, post, (None, Mark::NONE)).await
     }
 }
 

@@ -5,6 +5,7 @@
 //!
 //! Next: `exchange.rs`; `health.rs` for the standing.
 
+use crate::upstream::duplex::Host;
 use crate::upstream::exchange::{Deadlines, Exchange};
 use crate::upstream::fault::{Cause, Phase, SendError};
 use crate::upstream::health::{Rules, Standing};
@@ -28,9 +29,18 @@ use tollgate_core::ids::{EndpointId, UpstreamName};
 #[derive(Debug)]
 pub struct Endpoint {
     id: EndpointId,
-    address: SocketAddr,
+    way: Way,
     wiring: Arc<Wiring>,
     core: Arc<Core>,
+}
+
+/// How an endpoint is reached.
+#[derive(Debug)]
+enum Way {
+    /// By connections to this address.
+    Address(SocketAddr),
+    /// By lines that this host keeps.
+    Lines(Arc<Host>),
 }
 
 /// What all addresses of one endpoint URL have in common.
@@ -90,7 +100,12 @@ impl Endpoint {
         wiring: Arc<Wiring>,
         core: Arc<Core>,
     ) -> Arc<Self> {
-        Arc::new(Self { id, address, wiring, core })
+        Arc::new(Self { id, way: Way::Address(address), wiring, core })
+    }
+
+    /// An endpoint that is reached over lines.
+    pub(crate) fn on_lines(id: EndpointId, host: Arc<Host>, wiring: Arc<Wiring>) -> Arc<Self> {
+        Arc::new(Self { id, way: Way::Lines(host), wiring, core: Arc::default() })
     }
 
     /// Its name: the URL, and the address where a host name stands for several.
@@ -99,16 +114,32 @@ impl Endpoint {
         &self.id
     }
 
-    /// Its address.
+    /// Its address, if it has one.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> Option<SocketAddr> {
+        match &self.way {
+            Way::Address(address) => Some(*address),
+            Way::Lines(_) => None,
+        }
     }
 
-    /// Whether new work may be sent to it now.
+    /// What keeps its lines, if it is reached over lines.
+    #[must_use]
+    pub fn host(&self) -> Option<&Arc<Host>> {
+        match &self.way {
+            Way::Address(_) => None,
+            Way::Lines(host) => Some(host),
+        }
+    }
+
+    /// Whether new work may be sent to it now. One on lines always takes it, since it is the only one
+    /// of its upstream and knows best why it cannot serve.
     #[must_use]
     pub fn is_usable(&self) -> bool {
-        self.core.standing.is_usable(&self.wiring.rules)
+        match &self.way {
+            Way::Address(_) => self.core.standing.is_usable(&self.wiring.rules),
+            Way::Lines(_) => true,
+        }
     }
 
     /// Exchanges in progress, open event streams included.
@@ -132,7 +163,13 @@ impl Endpoint {
     /// Sends a request to it, whatever its standing: sessions that live on it have no other place.
     pub fn send(self: &Arc<Self>, request: Outgoing, deadlines: Deadlines) -> Exchange {
         let now = Instant::now();
-        Exchange::begin(self.account(now), request, deadlines, self.core.pool.take(now), now)
+        let account = self.account(now);
+        match &self.way {
+            Way::Address(_) => {
+                Exchange::begin(account, request, deadlines, self.core.pool.take(now), now)
+            }
+            Way::Lines(host) => Exchange::on_line(account, host.serve(request), deadlines, now),
+        }
     }
 
     /// Opens a connection within the upstream's time for it, and within `left` if that is less.
@@ -154,7 +191,10 @@ impl Endpoint {
 
     /// Opens a connection and tells nobody how that went.
     pub(crate) async fn open(&self, limit: Duration) -> Result<Box<Link>, Cause> {
-        let wire = Wire::open(self.address, self.wiring.tls.as_ref(), limit).await?;
+        let Way::Address(address) = self.way else {
+            return Err(Cause::Unreachable(String::from("it has no address")));
+        };
+        let wire = Wire::open(address, self.wiring.tls.as_ref(), limit).await?;
         Ok(Link::new(wire))
     }
 

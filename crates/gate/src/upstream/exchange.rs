@@ -8,6 +8,7 @@
 //! connection, `endpoint.rs` for where exchanges begin.
 
 use crate::upstream::deadline::Due;
+use crate::upstream::duplex::{Served, Serving, Waiting};
 use crate::upstream::endpoint::InFlight;
 use crate::upstream::fault::{Cause, Phase, SendError};
 use crate::upstream::head::Head;
@@ -49,6 +50,8 @@ enum Stage {
     Connect(Connecting, InFlight),
     /// Waiting for the head of the reply.
     Head(Box<Link>, Due, InFlight),
+    /// Waiting for a host on a line, which is no connection of ours.
+    Host(Box<Waiting>),
     /// Resolved.
     Over,
 }
@@ -58,6 +61,7 @@ impl std::fmt::Debug for Stage {
         f.write_str(match self {
             Self::Connect(..) => "Connect",
             Self::Head(..) => "Head",
+            Self::Host(..) => "Host",
             Self::Over => "Over",
         })
     }
@@ -84,6 +88,43 @@ impl Exchange {
             None => exchange.connect(account),
         };
         exchange
+    }
+
+    /// Begins with a host on a line, which has taken the request.
+    pub(crate) fn on_line(
+        account: InFlight,
+        serving: Serving,
+        deadlines: Deadlines,
+        now: Instant,
+    ) -> Self {
+        let total_at = deadlines.total.and_then(|total| now.checked_add(total));
+        let due = Due::head(now + deadlines.first_byte, deadlines.pause, total_at);
+        let stage = Stage::Host(Waiting::new(serving, due, account));
+        let (head_within, pause) = (deadlines.first_byte, deadlines.pause);
+        Self { stage, request: Outgoing::empty(), head_within, pause, total_at }
+    }
+
+    /// A host has answered, or has not in time.
+    fn served(
+        &mut self,
+        answer: Result<Result<Served, SendError>, Phase>,
+    ) -> <Self as Future>::Output {
+        // INVARIANT: only called by `poll`, in this stage.
+        let Stage::Host(waiting) = self.take_stage() else {
+            return Err(SendError::Timeout(Phase::Total));
+        };
+        let served = answer.unwrap_or_else(|phase| Err(SendError::Timeout(phase)));
+        match served {
+            Ok(Served { status, headers, body }) => {
+                waiting.account.replied(status);
+                let body = ReplyBody::on_line(body, *waiting);
+                Ok(Reply { status, headers, body })
+            }
+            Err(error) => {
+                waiting.account.failed(&error);
+                Err(error)
+            }
+        }
     }
 
     fn connect(&self, account: InFlight) -> Stage {
@@ -152,6 +193,10 @@ impl Future for Exchange {
                     if let Some(outcome) = this.answered(answer) {
                         return Poll::Ready(outcome);
                     }
+                }
+                Stage::Host(waiting) => {
+                    let answer = ready!(waiting.poll(cx));
+                    return Poll::Ready(this.served(answer));
                 }
                 // Polled after it resolved, against the contract of futures: never wakes.
                 Stage::Over => return Poll::Pending,

@@ -79,6 +79,10 @@ pub enum Cause {
     /// It wants to speak another protocol on this connection.
     #[error("it switched protocols without being asked")]
     Switched,
+    /// What is at the other end of a line (a child process, an event stream) is not there, or has no
+    /// room; in words. Only the first line of them may be shown to agents.
+    #[error("{}", .0.trim_end().replace('\n', "; "))]
+    Line(String),
 }
 
 impl Cause {

@@ -101,6 +101,18 @@ impl Plan<'_> {
         self.settings.endpoints.iter().map(wire).collect()
     }
 
+    /// The wiring of an endpoint that is reached over lines.
+    pub(crate) fn lines(&self) -> Arc<Wiring> {
+        Arc::new(Wiring {
+            upstream: self.settings.name.clone(),
+            lead: Lead::none(),
+            tls: None,
+            connect: self.settings.timeouts.connect,
+            rules: self.rules.clone(),
+            trouble: Arc::clone(self.trouble),
+        })
+    }
+
     fn tls(&self, source: TlsError) -> UpstreamError {
         UpstreamError::Tls { upstream: self.settings.name.clone(), source }
     }

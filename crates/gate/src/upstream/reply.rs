@@ -6,7 +6,8 @@
 //!
 //! Next: `link.rs`; `head.rs` for the head.
 
-use crate::upstream::deadline::Due;
+use crate::upstream::deadline::{Alarm, Due};
+use crate::upstream::duplex::{Inbox, ServedBody, Waiting};
 use crate::upstream::endpoint::InFlight;
 use crate::upstream::fault::SendError;
 use crate::upstream::head::ReplyHeaders;
@@ -39,41 +40,81 @@ pub struct ReplyBody {
 }
 
 #[derive(Debug)]
-struct Flow {
-    link: Box<Link>,
+enum Flow {
+    /// From a connection.
+    Link { link: Box<Link>, due: Due, account: InFlight },
+    /// From a line, whose host puts it into this exchange's own queue.
+    Inbox(Box<Arriving>),
+}
+
+#[derive(Debug)]
+struct Arriving {
+    inbox: Inbox,
     due: Due,
+    alarm: Alarm,
     account: InFlight,
 }
 
 impl ReplyBody {
     pub(crate) fn new(link: Box<Link>, mut due: Due, account: InFlight) -> Self {
         due.moved();
-        let mut body = Self { last: None, flow: Some(Flow { link, due, account }) };
+        let mut body = Self { last: None, flow: Some(Flow::Link { link, due, account }) };
         body.rest_if_complete();
         body
     }
 
+    /// The body of a reply of a host on a line.
+    pub(crate) fn on_line(body: ServedBody, waiting: Waiting) -> Self {
+        let Waiting { mut due, alarm, account, .. } = waiting;
+        due.moved();
+        match body {
+            ServedBody::Whole(whole) => {
+                Self { last: Some(whole).filter(|whole| !whole.is_empty()), flow: None }
+            }
+            ServedBody::Events(inbox) => {
+                let arriving = Box::new(Arriving { inbox, due, alarm, account });
+                Self { last: None, flow: Some(Flow::Inbox(arriving)) }
+            }
+        }
+    }
+
     /// Gives the connection back as soon as nothing more is to be read from it.
     fn rest_if_complete(&mut self) {
-        if let Some(flow) = &mut self.flow
-            && flow.link.is_complete()
+        if let Some(Flow::Link { link, .. }) = &mut self.flow
+            && link.is_complete()
         {
-            self.last = flow.link.take_piece();
+            self.last = link.take_piece();
             self.rest();
         }
     }
 
     fn rest(&mut self) {
-        if let Some(flow) = self.flow.take() {
-            flow.account.endpoint().keep(flow.link);
+        if let Some(Flow::Link { link, account, .. }) = self.flow.take() {
+            account.endpoint().keep(link);
         }
     }
 
     fn fail(&mut self, error: SendError) -> SendError {
-        if let Some(flow) = self.flow.take() {
-            flow.account.failed(&error);
+        match self.flow.take() {
+            Some(Flow::Link { account, .. }) => account.failed(&error),
+            Some(Flow::Inbox(arriving)) => arriving.account.failed(&error),
+            None => {}
         }
         error
+    }
+}
+
+impl Arriving {
+    /// The next event, or the deadline that passes first.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SendError>>> {
+        if let Poll::Ready(event) = self.inbox.poll_event(cx) {
+            self.due.moved();
+            return Poll::Ready(event);
+        }
+        match self.alarm.poll(cx, &mut self.due) {
+            Some(phase) => Poll::Ready(Some(Err(SendError::Timeout(phase)))),
+            None => Poll::Pending,
+        }
     }
 }
 
@@ -89,7 +130,21 @@ impl Body for ReplyBody {
         if let Some(last) = this.last.take() {
             return Poll::Ready(Some(Ok(Frame::data(last))));
         }
-        let Some(Flow { link, due, .. }) = &mut this.flow else { return Poll::Ready(None) };
+        let (link, due) = match &mut this.flow {
+            Some(Flow::Link { link, due, .. }) => (link, due),
+            Some(Flow::Inbox(arriving)) => {
+                let next = ready!(arriving.poll(cx));
+                return Poll::Ready(match next {
+                    Some(Ok(event)) => Some(Ok(Frame::data(event))),
+                    Some(Err(error)) => Some(Err(this.fail(error))),
+                    None => {
+                        this.flow = None;
+                        None
+                    }
+                });
+            }
+            None => return Poll::Ready(None),
+        };
         Poll::Ready(match ready!(link.poll_data(cx, due)) {
             Err(phase) => Some(Err(this.fail(SendError::Timeout(phase)))),
             Ok(Err(cause)) => Some(Err(this.fail(SendError::within_body(cause)))),
@@ -111,7 +166,8 @@ impl Body for ReplyBody {
 
     fn size_hint(&self) -> SizeHint {
         let left = match &self.flow {
-            Some(flow) => flow.link.left(),
+            Some(Flow::Link { link, .. }) => link.left(),
+            Some(Flow::Inbox(_)) => None,
             None => u64::try_from(self.last.as_ref().map_or(0, Bytes::len)).ok(),
         };
         left.map_or_else(SizeHint::default, SizeHint::with_exact)

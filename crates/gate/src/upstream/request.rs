@@ -28,6 +28,14 @@ pub struct Outgoing {
     pub on_behalf_of: Option<CallerKey>,
 }
 
+impl Outgoing {
+    /// Nothing to send: it was handed over already.
+    pub(crate) fn empty() -> Self {
+        let (method, headers) = (Method::POST, Fields::default());
+        Self { method, headers, body: Bytes::new(), on_behalf_of: None }
+    }
+}
+
 /// Header fields, kept as the lines they will be.
 #[derive(Clone, Default)]
 pub struct Fields {
@@ -53,6 +61,14 @@ impl Fields {
         if !OURS.contains(&name.as_str()) {
             write_field(&mut self.lines, name, value);
         }
+    }
+
+    /// The value of the first field of that name.
+    #[must_use]
+    pub fn get(&self, name: &HeaderName) -> Option<&[u8]> {
+        let (_, line) = self.iter().find(|(known, _)| *known == name.as_str().as_bytes())?;
+        let value = &line[name.as_str().len()..];
+        value.strip_prefix(b": ")?.strip_suffix(b"\r\n")
     }
 
     /// Each field's name, and its whole line.
@@ -106,6 +122,11 @@ impl Lead {
             rest: rest.into(),
             configured: configured.iter().map(|(name, _)| name.clone()).collect(),
         }
+    }
+
+    /// For an endpoint that is not reached by HTTP.
+    pub(crate) fn none() -> Self {
+        Self { target: "/".into(), rest: Box::default(), configured: Box::default() }
     }
 
     /// The same for another target.
@@ -217,6 +238,17 @@ mod tests {
         for gone in ["theirs", "evil", "gzip", "chunked", "content-length: 1"] {
             assert!(!head.contains(gone), "{gone}");
         }
+    }
+
+    #[test]
+    fn a_field_can_be_read_again() {
+        let name = HeaderName::from_static("mcp-session-id");
+        let mut fields = Fields::new();
+        assert_eq!(fields.get(&name), None);
+        fields.add(&HeaderName::from_static("mcp-session"), &HeaderValue::from_static("other"));
+        fields.add(&name, &HeaderValue::from_static("a: b"));
+        fields.add(&name, &HeaderValue::from_static("second"));
+        assert_eq!(fields.get(&name), Some(&b"a: b"[..]));
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl Seed {
     }
 
     fn owns(&self, endpoint: &Endpoint) -> bool {
-        self.id(endpoint.address()) == *endpoint.id()
+        endpoint.address().is_some_and(|address| self.id(address) == *endpoint.id())
     }
 
     /// Asks the system's resolver.
@@ -97,7 +97,8 @@ impl Table {
             let addresses = match answer {
                 Ok(addresses) => addresses,
                 Err(why) => {
-                    let last_good: Vec<_> = self.of(seed).map(|known| known.address()).collect();
+                    let last_good: Vec<_> =
+                        self.of(seed).filter_map(|known| known.address()).collect();
                     if last_good.is_empty() {
                         table.unresolved.push((EndpointId::from(seed.url.as_str()), why));
                     }
@@ -137,7 +138,7 @@ impl Table {
         };
         let kept = |endpoint: &Arc<Endpoint>| {
             let seed = seeds.iter().find(|seed| seed.owns(endpoint))?;
-            Some(self.endpoint(seed, endpoint.id().clone(), endpoint.address()))
+            Some(self.endpoint(seed, endpoint.id().clone(), endpoint.address()?))
         };
         let known = self.retired.iter().chain(&self.active);
         let mut retired: Vec<_> = known.filter(gone).filter_map(kept).collect();

@@ -59,7 +59,7 @@ impl EndpointStatus {
         let (calls, failures) = endpoint.counts();
         Self {
             id: endpoint.id().clone(),
-            address: Some(endpoint.address()),
+            address: endpoint.address(),
             state,
             why: standing.why(),
             since,

@@ -78,6 +78,9 @@ impl Version {
     }
 }
 
+/// The newest version with sessions.
+pub const NEWEST: Version = Version::V20251125;
+
 /// What a request without a session and without a version header speaks.
 ///
 /// SPEC: 2025-06-18 basic/transports: assume 2025-03-26.

@@ -4,15 +4,15 @@ use super::GlanceFault;
 use crate::json::{Span, Text, skip_space, skip_string, skip_value};
 
 /// The members of one object, one by one.
-pub(super) struct Members<'a> {
+pub(crate) struct Members<'a> {
     body: &'a [u8],
-    pub(super) at: usize,
+    pub(crate) at: usize,
     /// No key was read yet; behind the closing brace, that there was none.
-    pub(super) is_first: bool,
+    pub(crate) is_first: bool,
 }
 
 impl<'a> Members<'a> {
-    pub(super) fn open(body: &'a [u8], at: usize) -> Result<Self, GlanceFault> {
+    pub(crate) fn open(body: &'a [u8], at: usize) -> Result<Self, GlanceFault> {
         match body.get(at) {
             Some(b'{') => Ok(Self { body, at: at + 1, is_first: true }),
             Some(_) => Err(GlanceFault::Shape),
@@ -21,7 +21,7 @@ impl<'a> Members<'a> {
     }
 
     /// The next key, leaving the cursor at its value; `None` behind the closing brace.
-    pub(super) fn next_key(&mut self) -> Result<Option<Text>, GlanceFault> {
+    pub(crate) fn next_key(&mut self) -> Result<Option<Text>, GlanceFault> {
         let mut at = skip_space(self.body, self.at);
         match self.body.get(at) {
             Some(b'}') => {
@@ -49,7 +49,7 @@ impl<'a> Members<'a> {
     }
 
     /// Walks over the value at the cursor.
-    pub(super) fn value(&mut self) -> Result<Span, GlanceFault> {
+    pub(crate) fn value(&mut self) -> Result<Span, GlanceFault> {
         let start = self.at;
         self.at = skip_value(self.body, start)?;
         Ok(Span::new(start, self.at))

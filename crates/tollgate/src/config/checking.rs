@@ -11,9 +11,11 @@ mod curation;
 
 mod upstreams;
 
+mod credential;
+
 mod stdio;
 
-pub(crate) use upstreams::is_own_header;
+pub(crate) use credential::is_own_header;
 
 use crate::config::decode::{At, Set};
 use crate::config::raw::{Root, Sessions};

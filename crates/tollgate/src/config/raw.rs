@@ -341,7 +341,7 @@ section! {
     Route {
         /// The names of the upstreams it offers, at most 256. With one, agents see the names the upstream gave. With
         /// several, tools and prompts are called `upstream__name`, and the URIs of resources start with
-        /// `tollgate+upstream:`.
+        /// `tollgate+upstream:`, those of MCP Apps with `ui://upstream__`.
         upstreams: Needed<List<Text>>,
         /// Which tools it offers, and how they are called and described.
         tools: Set<Curated> = Curated::default(),
@@ -362,7 +362,8 @@ section! {
 section! {
     /// What of the upstreams' offer a route shows, and how. At most 1,000 entries in each list.
     Curated {
-        /// What is shown, by the names agents see: `*` stands for any characters, `?` for one. Without it, everything.
+        /// What is shown, by its name before or after `rename`: `*` stands for any characters, `?` for one. Without it,
+        /// everything.
         include: Key<List<Pattern>>,
         /// What is not shown even if included.
         exclude: Set<List<Pattern>> = List::default(),

@@ -1,5 +1,9 @@
 //! What a file comes to, and what must never happen to one.
 
+mod routes;
+
+mod upstreams;
+
 use crate::config::{Checked, Report, judge};
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
 use proptest::strategy::Strategy as _;
@@ -273,7 +277,7 @@ proptest! {
 }
 
 /// Secrets in block and flow style, and a mistake of its own.
-const SECRETIVE: &str = "gate: { unknown: 1 }\nsessions:\n  keys:\n    - hunter2hunter2hunter2\n    - \"hunter2\"\nupstreams:\n  a:\n    http: { url: \"http://bob:hunter2@a/mcp\" }\n    credential:\n      header:\n        Authorization: \"Bearer hunter2\"\n        X-Key: hunter2\n        key: hunter2\n  b: { http: { url: \"http://b/\" }, credential: { header: { X-A: hunter2, X-B: \"hunter2\" } } }\nroutes:\n  /a: { upstreams: [a] }\n  /b: { upstreams: [b] }\n";
+const SECRETIVE: &str = "gate: { unknown: 1 }\nsessions:\n  keys:\n    - hunter2hunter2hunter2\n    - \"hunter2\"\nupstreams:\n  a:\n    http: { url: \"http://bob:hunter2@a/mcp\" }\n    credential:\n      header:\n        Authorization: \"Bearer hunter2\"\n        X-Key: hunter2\n        key: hunter2\n  b: { http: { url: \"http://b/\" }, credential: { header: { X-A: hunter2, X-B: \"hunter2\" } } }\n  c:\n    stdio:\n      command: npx\n      args: [--key, hunter2]\n      env: { KEY: hunter2 }\nroutes:\n  /a: { upstreams: [a] }\n  /b: { upstreams: [b] }\n";
 
 const SLIPS: [&str; 14] =
     ["\"", "'", "{", "}", "[", ":", ": ", ",", "\n", "#", "*", "x", " ", "- "];

@@ -48,19 +48,19 @@ impl Shelf<'_> {
         }
     }
 
-    /// How names of an upstream start on a route with several.
-    fn start(&self, upstream: &str) -> String {
+    /// How names of an upstream start on a route with several; the usual start first.
+    fn starts(&self, upstream: &str) -> Vec<String> {
         match self.kind {
-            Kind::Tools | Kind::Prompts => format!("{upstream}__"),
-            Kind::Resources => format!("tollgate+{upstream}:"),
+            Kind::Tools | Kind::Prompts => vec![format!("{upstream}__")],
+            Kind::Resources => vec![format!("tollgate+{upstream}:"), format!("ui://{upstream}__")],
         }
     }
 
     /// Whether an upstream's name could be one that starts with `head`, or is `head` where `is_whole`.
     fn could_be(&self, head: &str, is_whole: bool) -> bool {
         let [_, _, ..] = self.upstreams else { return true };
-        self.upstreams.iter().any(|upstream| {
-            let start = self.start(upstream);
+        let mut starts = self.upstreams.iter().flat_map(|upstream| self.starts(upstream));
+        starts.any(|start| {
             let inside =
                 head.strip_prefix(&start).is_some_and(|rest| !(is_whole && rest.is_empty()));
             inside || (!is_whole && start.starts_with(head))
@@ -78,10 +78,11 @@ impl Shelf<'_> {
             .filter(|(_, rest)| !rest.is_empty())
             .and_then(|(upstream, rest)| Some((nearest(upstream, self.upstreams)?, rest)));
         if let Some((upstream, rest)) = near {
-            return format!("did you mean `{}{rest}`?", self.start(upstream));
+            let start = self.starts(upstream).swap_remove(0);
+            return format!("did you mean `{start}{rest}`?");
         }
-        let starts: Vec<String> =
-            self.upstreams.iter().take(STARTS_SHOWN).map(|name| self.start(name)).collect();
+        let shown = self.upstreams.iter().take(STARTS_SHOWN);
+        let starts: Vec<String> = shown.flat_map(|name| self.starts(name)).collect();
         let starts: Vec<&str> = starts.iter().map(String::as_str).collect();
         let more = if self.upstreams.len() > STARTS_SHOWN { " ..." } else { "" };
         format!(
@@ -166,12 +167,6 @@ fn patterns(
                 at,
                 format!("`{typed}` is not a pattern of this file"),
                 "the only signs are `*` for any characters and `?` for one; write one pattern for each alternative",
-            );
-        } else if let Some(new) = renamed.new_of(value) {
-            reading.wrong(
-                at,
-                format!("`{typed}` is called `{new}` on route `{}`", shelf.path),
-                format!("write `{new}`: patterns are compared with the names agents see"),
             );
         } else if !is_new && !shelf.could_be(head, is_whole) {
             nowhere(typed, at, shelf, reading);

@@ -1,27 +1,28 @@
-//! Checks of the upstreams: names, endpoints, deadlines, health, credentials.
+//! Checks of the upstreams: names, endpoints, deadlines, health.
 //!
-//! Exactly one way to reach each. Next: `stdio.rs` for those that are child processes.
+//! Exactly one way to reach each. Next: `stdio.rs` for those that are child processes, `credential.rs`
+//! for what the gate says of itself to the others.
 
+use crate::config::checking::credential::credential;
 use crate::config::checking::stdio::stdio;
 use crate::config::checking::{Pem, at_most, in_range, pem_file, within};
-use crate::config::collections::{OffOr, Row, Table};
+use crate::config::collections::{OffOr, Row};
 use crate::config::cover::shown_name;
 use crate::config::decode::{At, Key};
 use crate::config::raw::{
-    Credential, Ejection, Health, Http, Root, Sse, Upstream, UpstreamTimeoutsRaw, UpstreamTlsRaw,
+    Ejection, Health, Http, Root, Sse, Upstream, UpstreamTimeoutsRaw, UpstreamTlsRaw,
 };
 use crate::config::reading::Reading;
 use crate::config::report::Pos;
 use crate::config::scalars::Scalar as _;
-use crate::config::scalars::SecretText;
 use crate::config::values::{Check, Era, HostName, Loss, Web};
 use std::collections::HashSet;
 use std::time::Duration;
 use tollgate_core::bounds::{
-    CREDENTIAL_BYTES_MAX, CREDENTIAL_HEADERS_MAX, EJECTION_SECS, ENDPOINTS_MAX,
-    HEALTH_TIMEOUT_SECS, HEALTHY_AFTER, RESOLVE_EVERY_SECS, UNHEALTHY_AFTER, UPSTREAMS_MAX,
+    EJECTION_SECS, ENDPOINTS_MAX, HEALTH_TIMEOUT_SECS, HEALTHY_AFTER, RESOLVE_EVERY_SECS,
+    UNHEALTHY_AFTER, UPSTREAMS_MAX,
 };
-use tollgate_core::ids::{Secret, UpstreamName};
+use tollgate_core::ids::UpstreamName;
 use tollgate_gate::settings::{
     EjectionSettings, HealthSettings, Probe, SessionLoss, Transport, UpstreamEra, UpstreamSettings,
     UpstreamTimeouts, UpstreamTls,
@@ -30,26 +31,6 @@ use url::Url;
 
 /// Longest name of an upstream. It becomes a prefix of tool names, which clients cap at 64.
 const NAME_MAX: usize = 32;
-
-/// Headers the gate writes itself, or that belong to one connection only.
-const OWN_HEADERS: [&str; 16] = [
-    "accept",
-    "accept-encoding",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "expect",
-    "host",
-    "keep-alive",
-    "last-event-id",
-    "origin",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "traceparent",
-];
 
 pub(super) fn upstreams(raw: &Root, reading: &mut Reading<'_>) -> Vec<UpstreamSettings> {
     let Some(table) = raw.upstreams.given() else { return Vec::new() };
@@ -203,23 +184,20 @@ fn unwatched(transport: Transport, timeouts: UpstreamTimeouts) -> Reached {
 }
 
 fn era(raw: &Upstream, transport: &Transport, reading: &mut Reading<'_>) -> UpstreamEra {
-    let era = match raw.era.value {
+    let said = match raw.era.value {
         Era::Auto => UpstreamEra::Auto,
         Era::Legacy => UpstreamEra::Legacy,
         Era::Modern => UpstreamEra::Modern,
         Era::Both => UpstreamEra::Both,
     };
-    if *transport != Transport::Sse {
-        return era;
-    }
-    if let Some(at) =
-        raw.era.at.as_ref().filter(|_| matches!(raw.era.value, Era::Modern | Era::Both))
-    {
-        reading.wrong(
-            at,
+    match (transport, said) {
+        (Transport::Http | Transport::Stdio(_), said) => return said,
+        (Transport::Sse, UpstreamEra::Auto | UpstreamEra::Legacy) => {}
+        (Transport::Sse, UpstreamEra::Modern | UpstreamEra::Both) => reading.wrong(
+            raw.era.at.as_ref().unwrap_or(&Pos::default()),
             "HTTP+SSE is a transport of the legacy era only",
             "remove `era`, or give the upstream `http` if it speaks Streamable HTTP",
-        );
+        ),
     }
     UpstreamEra::Legacy
 }
@@ -361,63 +339,6 @@ fn ejection(raw: &OffOr<Ejection>, reading: &mut Reading<'_>) -> EjectionSetting
     in_range(&raw.failures, "ejection.failures", 1..=1_000, reading);
     let after = if on { narrow(raw.failures.value.0) } else { 0 };
     EjectionSettings { after, span: raw.r#for.value.0 }
-}
-
-fn credential(raw: &Credential, reading: &mut Reading<'_>) -> Vec<(String, Secret<String>)> {
-    let Some(At { value: Table(rows), at }) = raw.header.given() else { return Vec::new() };
-    if rows.len() > CREDENTIAL_HEADERS_MAX {
-        reading.wrong(
-            at,
-            "there are too many headers",
-            format!("at most {CREDENTIAL_HEADERS_MAX}"),
-        );
-    }
-    let mut seen = HashSet::new();
-    rows.iter().filter_map(|row| header(row, &mut seen, reading)).collect()
-}
-
-fn header(
-    row: &Row<SecretText>,
-    seen: &mut HashSet<String>,
-    reading: &mut Reading<'_>,
-) -> Option<(String, Secret<String>)> {
-    let SecretText(value) = row.value.as_ref()?;
-    let typed = &shown_name(&row.name);
-    let Ok(name) = http::HeaderName::from_bytes(row.name.as_bytes()) else {
-        reading.wrong(
-            &row.at,
-            format!("`{typed}` is not the name of a header"),
-            "a name holds letters, digits and `-`, as in `Authorization`",
-        );
-        return None;
-    };
-    let lower = name.as_str();
-    if is_own_header(lower) {
-        reading.wrong(
-            &row.at,
-            format!("the header `{typed}` is written by the gate itself"),
-            "remove it; a credential is usually `Authorization` or a header of the upstream's own",
-        );
-    } else if !seen.insert(lower.to_owned()) {
-        reading.wrong(
-            &row.at,
-            format!("the header `{typed}` is there twice"),
-            "names of headers do not differ by case; keep one",
-        );
-    }
-    if value.expose().len() > CREDENTIAL_BYTES_MAX {
-        reading.wrong(
-            &row.at,
-            format!("the value of `{typed}` is too long"),
-            format!("at most {CREDENTIAL_BYTES_MAX} bytes"),
-        );
-    }
-    Some((lower.to_owned(), value.clone()))
-}
-
-/// Whether a header, in lower case, is none that an operator may set.
-pub(crate) fn is_own_header(lower: &str) -> bool {
-    OWN_HEADERS.contains(&lower) || lower.starts_with("mcp-") || lower.starts_with("proxy-")
 }
 
 /// A number that was checked to be small.

@@ -1,0 +1,208 @@
+//! What a hub answers by itself: its greeting, its lists, and what no upstream has.
+
+use super::audience::Audience;
+use super::catalog::{Need, Stock};
+use super::shelf::{self, Place};
+use super::{Front, HERE, negotiated};
+use crate::body::GateBody;
+use crate::call::Post;
+use crate::reply;
+use crate::seal::Purpose;
+use crate::session::Held;
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use std::sync::Arc;
+use std::time::Duration;
+use tollgate_core::bounds::{
+    DISCOVER_TTL_MILLIS, GREETING_WAIT_SECS, INSTRUCTIONS_BYTES_MAX, LIST_WAIT_SECS,
+    RESTORED_INITIALIZE_BYTES_MAX,
+};
+use tollgate_core::ids::{EndpointId, UpstreamSessionId};
+use tollgate_core::refusal::{Reason, Refusal};
+use tollgate_core::sessions::Home;
+use tollgate_mcp::era::{Era, modern};
+use tollgate_mcp::headers::MCP_SESSION_ID;
+use tollgate_mcp::hub::items::{ListKind, render_page};
+use tollgate_mcp::hub::offer::Offer;
+use tollgate_mcp::json::Message;
+
+/// What the gate calls itself.
+const SERVER: (&str, &str) = ("tollgate", env!("CARGO_PKG_VERSION"));
+
+impl Front<'_> {
+    /// Opens a session. Its legs are opened when they are needed.
+    pub(super) async fn initialize(&self, post: &Post) -> Result<Response<GateBody>, Refusal> {
+        let Some(message) = post.one() else {
+            return Err(Refusal::new(Reason::InvalidRequest, "`initialize` is a single message"));
+        };
+        let caps = self.snapshot.settings.sessions.caps;
+        let _room = self.gate.sessions.room(self.call.caller, caps)?;
+        let told = crate::forward::legacy::with_legacy_version(post);
+        let Some(memory) = self.gate.memories.begin(&told) else {
+            let text = format!(
+                "`initialize` is longer than the {RESTORED_INITIALIZE_BYTES_MAX} bytes allowed on \
+                 a route with several servers"
+            );
+            return Err(Refusal::new(Reason::TooLarge, text));
+        };
+        let audience = Audience::of_session(&told);
+        let wait = Duration::from_secs(GREETING_WAIT_SECS);
+        let stocks = self.stocks(&audience, Need::Offer, wait).await;
+        let asked = message.fields.protocol_version.map(|text| text.decode(&post.body));
+        let version = negotiated(asked.as_deref().unwrap_or_default());
+        let home = Home {
+            endpoint: EndpointId::from("here"),
+            upstream_session: here(),
+            generation: 0,
+            version: 0,
+        };
+        let owner = (self.call.caller, caps);
+        let id = self.gate.sessions.open(self.bounds(), owner, version, (home, Some(memory)))?;
+        let greeting = self.offer(&stocks).initialize_result(version.as_str(), SERVER);
+        let mut response = result(post, message, &greeting);
+        response.headers_mut().insert(MCP_SESSION_ID, id);
+        Ok(response)
+    }
+
+    /// SPEC: 2026-07-28 server/discover.
+    pub(super) async fn discover(
+        &self,
+        (post, message): (&Post, &Message),
+    ) -> Result<Response<GateBody>, Refusal> {
+        let wait = Duration::from_secs(GREETING_WAIT_SECS);
+        let audience = Audience::of_message(&post.body, message);
+        let stocks = self.stocks(&audience, Need::Offer, wait).await;
+        let offer = self.offer(&stocks);
+        let discovered = offer.discover_result(&[modern::VERSION], SERVER, DISCOVER_TTL_MILLIS);
+        Ok(result(post, message, &discovered))
+    }
+
+    /// What all upstreams offer together.
+    fn offer(&self, stocks: &[Arc<Stock>]) -> Offer {
+        let legs = self.call.route.legs.iter().zip(stocks);
+        let members = legs.filter_map(|(leg, stock)| {
+            Some((leg.upstream.name().as_str(), &**stock.offer.as_ref()?))
+        });
+        Offer::merge(members, self.plan.instructions(), INSTRUCTIONS_BYTES_MAX)
+    }
+
+    /// What is known of each upstream once it is known, or after `wait`.
+    pub(super) async fn stocks(
+        &self,
+        audience: &Audience,
+        need: Need,
+        wait: Duration,
+    ) -> Vec<Arc<Stock>> {
+        let now = self.gate.clock.now();
+        let wanted = self.call.route.legs.iter().map(|leg| {
+            let catalog = leg.knowledge.catalogs().of(audience, now);
+            async move { catalog.want(self.gate, &leg.upstream, need, wait).await }
+        });
+        futures_util::future::join_all(wanted).await
+    }
+
+    /// One page of one list.
+    pub(super) async fn list(
+        &self,
+        (post, message): (&Post, &Message),
+        held: Option<&Held>,
+    ) -> Result<Response<GateBody>, Refusal> {
+        let audience = &self.audience((post, message), held);
+        let Some(kind) = ListKind::of(post.method) else {
+            return Ok(unknown_method(post, message));
+        };
+        let at = match message.fields.cursor {
+            None => Place::default(),
+            Some(cursor) => match self.unseal(kind, &cursor.decode(&post.body)) {
+                Some(place) => place,
+                None => {
+                    let text = "this cursor is not one this list gave: list again without one";
+                    return Ok(error(post, message, (-32602, text), None));
+                }
+            },
+        };
+        let wait = Duration::from_secs(LIST_WAIT_SECS);
+        let stocks = self.stocks(audience, Need::List(kind), wait).await;
+        let legs = &self.call.route.legs;
+        let merged = self.plan.shelf.merged(self.plan, legs, (audience, kind), &stocks);
+        let (page, next) = merged.page(at);
+        let cursor = next.map(|next| self.seal(kind, next)).transpose()?;
+        let fresh = shelf::ttl_millis(&stocks, kind, self.gate.clock.now());
+        let caching = (audience.era == Era::Modern).then_some((fresh, merged.is_public));
+        let items = (!page.items.is_empty()).then_some(&page.items);
+        let page = render_page(kind, items.into_iter(), cursor.as_deref(), caching);
+        Ok(result(post, message, &page))
+    }
+
+    fn seal(&self, kind: ListKind, place: Place) -> Result<String, Refusal> {
+        let context = [self.call.route.path.as_str().as_bytes(), self.principal.binding()];
+        let plain = place.to_bytes(kind);
+        let sealed = self.gate.seal(&self.snapshot.seal, (Purpose::Cursor, &context), &plain);
+        sealed.ok_or_else(|| Refusal::new(Reason::Internal, "the cursor cannot be made"))
+    }
+
+    fn unseal(&self, kind: ListKind, cursor: &str) -> Option<Place> {
+        let context = [self.call.route.path.as_str().as_bytes(), self.principal.binding()];
+        self.snapshot.seal.open(Purpose::Cursor, &context, cursor.as_bytes(), |plain| {
+            Place::from_bytes(plain, kind)
+        })
+    }
+
+    /// Sets the log level of this session's legs, and of those that come.
+    pub(super) async fn set_level(
+        &self,
+        (post, message): (&Post, &Message),
+        held: Option<&Held>,
+    ) -> Result<Response<GateBody>, Refusal> {
+        let Some(held) = held else { return Ok(unknown_method(post, message)) };
+        crate::recovery::remember(self.gate, &held.session, post);
+        self.tell_legs(held, post).await;
+        Ok(result(post, message, b"{}"))
+    }
+}
+
+fn here() -> UpstreamSessionId {
+    // INVARIANT: the name of no upstream is a visible character, so this is a valid id.
+    UpstreamSessionId::parse(HERE.as_str()).unwrap_or_else(|| unreachable!("`*` is visible"))
+}
+
+/// The id of a request as raw JSON.
+fn id_of<'a>(post: &'a Post, message: &Message) -> &'a [u8] {
+    message.id.map_or(b"null".as_slice(), |id| id.of(&post.body))
+}
+
+/// A response with a result.
+pub(super) fn result(post: &Post, message: &Message, result: &[u8]) -> Response<GateBody> {
+    let id = id_of(post, message);
+    let whole = [br#"{"jsonrpc":"2.0","id":"#, id, br#","result":"#, result, b"}"].concat();
+    reply::json(StatusCode::OK, Bytes::from(whole))
+}
+
+/// A response with an error of the hub as a server: part of the conversation, not a refusal.
+pub(super) fn error(
+    post: &Post,
+    message: &Message,
+    (code, text): (i64, &str),
+    uri: Option<&str>,
+) -> Response<GateBody> {
+    let mut error = serde_json::json!({ "code": code, "message": text });
+    if let Some(uri) = uri {
+        error["data"] = serde_json::json!({ "uri": uri });
+    }
+    let id = id_of(post, message);
+    let error = error.to_string();
+    let whole =
+        [br#"{"jsonrpc":"2.0","id":"#, id, br#","error":"#, error.as_bytes(), b"}"].concat();
+    let status = match post.era {
+        Era::Legacy => None,
+        Era::Modern => modern::status_of(code).and_then(|status| StatusCode::from_u16(status).ok()),
+    };
+    reply::json(status.unwrap_or(StatusCode::OK), Bytes::from(whole))
+}
+
+/// The answer to a method that no hub has.
+pub(super) fn unknown_method(post: &Post, message: &Message) -> Response<GateBody> {
+    let name = message.method.map(|name| name.decode(&post.body)).unwrap_or_default();
+    let text = format!("unknown method `{name}`: a route with several servers has no such method");
+    error(post, message, (-32601, &text), None)
+}

@@ -1,0 +1,353 @@
+//! What an upstream offers, as far as the gate has read it: its capabilities and its lists.
+//!
+//! Read when somebody wants it, by one task however many want it, and kept for as long as the
+//! upstream allows. An upstream that is down, slow or hostile keeps its last good lists and its
+//! trouble; others never wait for it longer than they said. Calls of tools do not come here unless a
+//! shortened name has to be looked up.
+//!
+//! Next: `catalog/fetch.rs` for the reading, `catalog/watch.rs` for word of changes.
+
+mod fetch;
+mod list;
+mod watch;
+
+pub(crate) use list::List;
+pub(crate) use watch::changed_list;
+
+use crate::gate::Gate;
+use crate::hub::audience::Audience;
+use crate::hub::inquiry::Silence;
+use crate::upstream::Upstream;
+use arc_swap::ArcSwap;
+use fetch::Attendance;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::watch as channel;
+use tollgate_core::bounds::{
+    AUDIENCES_MAX, CATALOG_IDLE_SECS, LISTING_SECS, LISTS_FRESH_MILLIS, LISTS_REST_MILLIS_MAX,
+    LISTS_USABLE_MILLIS, LISTS_WATCHED_MILLIS,
+};
+use tollgate_core::clock::Millis;
+use tollgate_mcp::hub::items::ListKind;
+use tollgate_mcp::hub::offer::Offer;
+
+/// The catalogs of one upstream, one for each audience.
+#[derive(Debug, Default)]
+pub(crate) struct Catalogs {
+    // A plain mutex: held for a look at a handful of entries.
+    known: Mutex<Vec<Arc<Catalog>>>,
+}
+
+impl Catalogs {
+    /// The catalog for these agents. Beyond the bound, the one that was unused longest goes.
+    pub(crate) fn of(&self, audience: &Audience, now: Millis) -> Arc<Catalog> {
+        let mut known = self.known.lock();
+        if let Some(found) = known.iter().find(|catalog| catalog.audience == *audience) {
+            found.used_at.store(now.0, Ordering::Relaxed);
+            return found.clone();
+        }
+        if known.len() >= AUDIENCES_MAX {
+            let used_at = |catalog: &Arc<Catalog>| catalog.used_at.load(Ordering::Relaxed);
+            let oldest = known.iter().enumerate().min_by_key(|(_, catalog)| used_at(catalog));
+            if let Some((at, _)) = oldest {
+                known.swap_remove(at);
+            }
+        }
+        let catalog = Arc::new(Catalog::new(audience.clone(), now));
+        known.push(catalog.clone());
+        catalog
+    }
+
+    /// The upstream said that a list changed: every audience reads it again.
+    pub(crate) fn note_changed(&self, kind: ListKind) {
+        for catalog in &*self.known.lock() {
+            catalog.note_changed(kind);
+        }
+    }
+
+    /// Lets go of what nobody has used for long.
+    pub(crate) fn sweep(&self, now: Millis) {
+        let idle = CATALOG_IDLE_SECS * 1_000;
+        self.known
+            .lock()
+            .retain(|catalog| now.since(Millis(catalog.used_at.load(Ordering::Relaxed))) < idle);
+    }
+
+    /// What is wrong with this upstream's lists, for `/status`.
+    pub(crate) fn trouble(&self) -> Option<Arc<str>> {
+        let known = self.known.lock();
+        known.iter().find_map(|catalog| catalog.stock.load().trouble())
+    }
+}
+
+/// What one upstream offers to one audience.
+#[derive(Debug)]
+pub(crate) struct Catalog {
+    audience: Audience,
+    stock: ArcSwap<Stock>,
+    changed: AtomicU8,
+    /// Lists that somebody was shown without this upstream's part.
+    missed: AtomicU8,
+    /// How often agents had reason to read each list again.
+    news: [AtomicU64; 4],
+    is_watched: AtomicBool,
+    used_at: AtomicU64,
+    // A plain mutex: held for one look at whether a task is at work.
+    at_work: Mutex<Option<channel::Receiver<()>>>,
+    // Held by the one task at work, across its exchanges.
+    attendance: tokio::sync::Mutex<Option<Attendance>>,
+}
+
+/// What has been read so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stock {
+    /// Its capabilities and instructions.
+    pub(crate) offer: Option<Arc<Offer>>,
+    lists: [Option<Arc<List>>; 4],
+    silence: Option<Silence>,
+    failures: u32,
+    rest_until: Millis,
+}
+
+impl Stock {
+    /// The last good list of a kind.
+    pub(crate) fn list(&self, kind: ListKind) -> Option<&Arc<List>> {
+        self.lists[kind as usize].as_ref()
+    }
+
+    fn trouble(&self) -> Option<Arc<str>> {
+        if let Some(silence) = &self.silence {
+            return Some(silence.to_string().into());
+        }
+        let cut = self.lists.iter().flatten().find_map(|list| list.trouble());
+        cut.map(Arc::from)
+    }
+
+    fn offers(&self, kind: ListKind) -> Option<bool> {
+        let offer = self.offer.as_ref()?;
+        Some(match kind {
+            ListKind::Tools => offer.tools.is_some(),
+            ListKind::Prompts => offer.prompts.is_some(),
+            ListKind::Resources | ListKind::Templates => offer.resources.is_some(),
+        })
+    }
+}
+
+/// What somebody wants to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Capabilities and instructions.
+    Offer,
+    /// A list.
+    List(ListKind),
+}
+
+/// How what is known serves a need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// It does, or nothing better can be had now.
+    Serves,
+    /// It does, and should be read again meanwhile.
+    Ages,
+    /// It has to be read first.
+    Lacks,
+}
+
+impl Catalog {
+    fn new(audience: Audience, now: Millis) -> Self {
+        Self {
+            audience,
+            stock: ArcSwap::default(),
+            changed: AtomicU8::new(0),
+            missed: AtomicU8::new(0),
+            news: Default::default(),
+            is_watched: AtomicBool::new(false),
+            used_at: AtomicU64::new(now.0),
+            at_work: Mutex::new(None),
+            attendance: tokio::sync::Mutex::new(None),
+        }
+    }
+
+    /// What is known now.
+    pub(crate) fn stock(&self) -> Arc<Stock> {
+        self.stock.load_full()
+    }
+
+    /// What is known once the need is served, or after `wait`.
+    pub(crate) async fn want(
+        self: &Arc<Self>,
+        gate: &Arc<Gate>,
+        upstream: &Arc<Upstream>,
+        need: Need,
+        wait: Duration,
+    ) -> Arc<Stock> {
+        let stock = self.served(gate, upstream, need, wait).await;
+        if let Need::List(kind) = need
+            && stock.list(kind).is_none()
+            && stock.offers(kind) != Some(false)
+        {
+            self.missed.fetch_or(bit(kind), Ordering::AcqRel);
+        }
+        stock
+    }
+
+    async fn served(
+        self: &Arc<Self>,
+        gate: &Arc<Gate>,
+        upstream: &Arc<Upstream>,
+        need: Need,
+        wait: Duration,
+    ) -> Arc<Stock> {
+        let until = tokio::time::Instant::now() + wait;
+        // A task at work may be after something else first.
+        for _ in 0..=ListKind::ALL.len() {
+            let stock = self.stock();
+            match self.standing(&stock, need, gate.clock.now()) {
+                Standing::Serves => return stock,
+                Standing::Ages => {
+                    drop(self.read(gate, upstream, need));
+                    return stock;
+                }
+                Standing::Lacks => {}
+            }
+            let mut done = self.read(gate, upstream, need);
+            // Closed when the task is done, however it ended.
+            if tokio::time::timeout_at(until, done.changed()).await.is_err() {
+                break;
+            }
+        }
+        self.stock()
+    }
+
+    /// Notes that the upstream said a list changed.
+    pub(crate) fn note_changed(&self, kind: ListKind) {
+        // Resources and their templates have one notification.
+        let bits = match kind {
+            ListKind::Resources | ListKind::Templates => {
+                bit(ListKind::Resources) | bit(ListKind::Templates)
+            }
+            ListKind::Tools | ListKind::Prompts => bit(kind),
+        };
+        self.changed.fetch_or(bits, Ordering::AcqRel);
+        self.news[kind as usize].fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// A number that grows whenever agents have reason to read a list again.
+    pub(crate) fn news(&self, kind: ListKind) -> u64 {
+        self.news[kind as usize].load(Ordering::Acquire)
+    }
+
+    fn standing(&self, stock: &Stock, need: Need, now: Millis) -> Standing {
+        if stock.silence.is_some() && now < stock.rest_until {
+            return Standing::Serves;
+        }
+        let kind = match need {
+            Need::Offer if stock.offer.is_some() => return Standing::Serves,
+            Need::Offer => return Standing::Lacks,
+            Need::List(kind) => kind,
+        };
+        match (stock.offers(kind), stock.list(kind)) {
+            (Some(false), _) => Standing::Serves,
+            (None, _) | (_, None) => Standing::Lacks,
+            (Some(true), Some(_)) if self.changed.load(Ordering::Acquire) & bit(kind) != 0 => {
+                Standing::Lacks
+            }
+            (Some(true), Some(list)) => self.age(list, now),
+        }
+    }
+
+    /// SPEC: 2026-07-28 server/utilities/caching: `ttlMs` says how long a list is fresh; a
+    /// subscription to changes may take its place. Legacy servers say nothing about it.
+    fn age(&self, list: &List, now: Millis) -> Standing {
+        let age = now.since(list.taken);
+        let fresh = match list.ttl_millis {
+            _ if self.is_watched.load(Ordering::Relaxed) => LISTS_WATCHED_MILLIS,
+            Some(ttl) => return if age < ttl { Standing::Serves } else { Standing::Lacks },
+            None => LISTS_FRESH_MILLIS,
+        };
+        if age < fresh {
+            Standing::Serves
+        } else if age < fresh + LISTS_USABLE_MILLIS {
+            Standing::Ages
+        } else {
+            Standing::Lacks
+        }
+    }
+
+    /// Sets a task to work, unless one is; the receiver's channel closes when it is done.
+    fn read(
+        self: &Arc<Self>,
+        gate: &Arc<Gate>,
+        upstream: &Arc<Upstream>,
+        need: Need,
+    ) -> channel::Receiver<()> {
+        let mut at_work = self.at_work.lock();
+        if let Some(working) = at_work.as_ref().filter(|working| working.has_changed().is_ok()) {
+            return working.clone();
+        }
+        let (done, working) = channel::channel(());
+        *at_work = Some(working.clone());
+        drop(at_work);
+        let (this, gate, upstream) = (self.clone(), gate.clone(), upstream.clone());
+        tokio::spawn(async move {
+            let limit = Duration::from_secs(LISTING_SECS) + upstream.start_time();
+            let read = fetch::read(&this, &gate, &upstream, need);
+            let read = tokio::time::timeout(limit, read).await;
+            let failed = read.unwrap_or(Err(Silence::Timeout)).err();
+            this.note_outcome(&gate, &upstream, failed);
+            drop(done);
+        });
+        working
+    }
+
+    /// Keeps what went wrong, and lets the upstream rest a while, longer each time.
+    fn note_outcome(&self, gate: &Gate, upstream: &Upstream, failed: Option<Silence>) {
+        let mut stock = Stock::clone(&self.stock.load());
+        match failed {
+            None => {
+                if stock.silence.is_some() {
+                    tracing::info!(upstream = %upstream.name(), "its lists can be read again");
+                }
+                (stock.silence, stock.failures) = (None, 0);
+            }
+            Some(silence) => {
+                if stock.silence.is_none() {
+                    let kept = stock.lists.iter().flatten().count();
+                    tracing::warn!(upstream = %upstream.name(), why = %silence, kept, "its lists cannot be read: agents go on with those that were kept");
+                }
+                stock.failures = stock.failures.saturating_add(1);
+                let rest = 500_u64.saturating_mul(1 << stock.failures.min(16));
+                stock.rest_until = Millis(gate.clock.now().0 + rest.min(LISTS_REST_MILLIS_MAX));
+                stock.silence = Some(silence);
+            }
+        }
+        self.stock.store(Arc::new(stock));
+    }
+
+    /// Puts a list that was read on the shelf. Agents are told if it is another than they were
+    /// shown, unless the upstream had announced that, which they were told then.
+    fn shelve(&self, gate: &Gate, (kind, was_announced): (ListKind, bool), list: List) {
+        let mut stock = Stock::clone(&self.stock.load());
+        let slot = &mut stock.lists[kind as usize];
+        let was_missed = self.missed.fetch_and(!bit(kind), Ordering::AcqRel) & bit(kind) != 0;
+        let differs = slot.as_ref().map_or(was_missed, |old| old.stamp != list.stamp);
+        *slot = Some(Arc::new(list));
+        self.stock.store(Arc::new(stock));
+        if differs && !was_announced {
+            self.news[kind as usize].fetch_add(1, Ordering::AcqRel);
+            gate.news.tell();
+        }
+    }
+
+    fn note_offer(&self, offer: Offer) {
+        let mut stock = Stock::clone(&self.stock.load());
+        stock.offer = Some(Arc::new(offer));
+        self.stock.store(Arc::new(stock));
+    }
+}
+
+const fn bit(kind: ListKind) -> u8 {
+    1 << kind as u8
+}

@@ -1,0 +1,195 @@
+//! What a hub keeps in mind about its sessions while something is going on in them: which leg a
+//! request went to, who listens, and which legs are just being opened.
+//!
+//! Nothing here outlives the exchanges it is about; what a session is, is in the session book.
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tollgate_core::bounds::UPSTREAMS_MAX;
+use tollgate_core::ids::SessionKey;
+
+/// The notes of one hub. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Desk {
+    // Plain mutexes: each is held for one map operation.
+    slots: Arc<Mutex<HashMap<SessionKey, Slot>>>,
+    opening: Arc<Mutex<HashMap<SessionKey, Arc<tokio::sync::Mutex<()>>>>>,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    in_flight: Vec<(Bytes, usize)>,
+    listener: Option<(u64, mpsc::Sender<usize>)>,
+}
+
+impl Slot {
+    fn is_empty(&self) -> bool {
+        self.in_flight.is_empty() && self.listener.is_none()
+    }
+}
+
+impl Desk {
+    /// Notes that a request with this id, a raw token, is with a leg.
+    pub(crate) fn begin(&self, key: SessionKey, id: Bytes, leg: usize) -> InFlight {
+        self.slots.lock().entry(key).or_default().in_flight.push((id.clone(), leg));
+        InFlight { desk: self.clone(), key, id }
+    }
+
+    /// The leg a request is with.
+    pub(crate) fn leg_of(&self, key: SessionKey, id: &[u8]) -> Option<usize> {
+        let slots = self.slots.lock();
+        let in_flight = &slots.get(&key)?.in_flight;
+        in_flight.iter().find(|(known, _)| known == id).map(|(_, leg)| *leg)
+    }
+
+    /// Makes the caller the session's listener: it is told of legs that open from now on. An earlier
+    /// listener's channel closes: agents that lost their connection come back before we know.
+    ///
+    /// SPEC: 2025-11-25 basic/transports, Listening: each message goes to one stream only.
+    pub(crate) fn listen(&self, key: SessionKey) -> Listening {
+        let mut slots = self.slots.lock();
+        let slot = slots.entry(key).or_default();
+        let (tell, opened) = mpsc::channel(UPSTREAMS_MAX);
+        let turn = slot.listener.as_ref().map_or(0, |(turn, _)| turn + 1);
+        slot.listener = Some((turn, tell));
+        Listening { desk: self.clone(), key, turn, opened }
+    }
+
+    /// Tells the session's listener that a leg was opened. Says whether there is a listener.
+    pub(crate) fn opened(&self, key: SessionKey, leg: usize) -> bool {
+        let slots = self.slots.lock();
+        let listener = slots.get(&key).and_then(|slot| slot.listener.as_ref());
+        listener.is_some_and(|(_, listener)| listener.try_send(leg).is_ok())
+    }
+
+    /// The lock under which one leg is opened.
+    pub(crate) fn opening(&self, leg: SessionKey) -> Opening {
+        let lock = self.opening.lock().entry(leg).or_default().clone();
+        Opening { desk: self.clone(), leg, lock }
+    }
+}
+
+/// While this exists, a request is with a leg.
+#[derive(Debug)]
+pub struct InFlight {
+    desk: Desk,
+    key: SessionKey,
+    id: Bytes,
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let mut slots = self.desk.slots.lock();
+        let Some(slot) = slots.get_mut(&self.key) else { return };
+        if let Some(at) = slot.in_flight.iter().position(|(id, _)| *id == self.id) {
+            slot.in_flight.swap_remove(at);
+        }
+        if slot.is_empty() {
+            slots.remove(&self.key);
+        }
+    }
+}
+
+/// While this exists, its holder is the session's listener.
+#[derive(Debug)]
+pub(crate) struct Listening {
+    desk: Desk,
+    key: SessionKey,
+    turn: u64,
+    /// Legs that were opened; closed when somebody else listens.
+    pub(crate) opened: mpsc::Receiver<usize>,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let mut slots = self.desk.slots.lock();
+        let Some(slot) = slots.get_mut(&self.key) else { return };
+        if slot.listener.as_ref().is_some_and(|(turn, _)| *turn == self.turn) {
+            slot.listener = None;
+        }
+        if slot.is_empty() {
+            slots.remove(&self.key);
+        }
+    }
+}
+
+/// A leg that somebody is about to open.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    desk: Desk,
+    leg: SessionKey,
+    lock: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Opening {
+    /// Waits for whoever is opening it.
+    pub(crate) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.lock.lock().await
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        let mut opening = self.desk.opening.lock();
+        // Two are the map's and ours: nobody else waits.
+        if Arc::strong_count(&self.lock) <= 2 {
+            opening.remove(&self.leg);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Desk;
+    use bytes::Bytes;
+    use tokio::sync::mpsc;
+    use tollgate_core::ids::SessionKey;
+
+    const KEY: SessionKey = SessionKey([7; 16]);
+
+    #[test]
+    fn a_request_is_with_its_leg_until_it_is_answered() {
+        let desk = Desk::default();
+        let one = desk.begin(KEY, Bytes::from_static(b"1"), 3);
+        let other = desk.begin(KEY, Bytes::from_static(b"\"1\""), 4);
+        assert_eq!(desk.leg_of(KEY, b"1"), Some(3));
+        assert_eq!(desk.leg_of(KEY, b"\"1\""), Some(4));
+        assert_eq!(desk.leg_of(SessionKey([8; 16]), b"1"), None);
+        drop(one);
+        assert_eq!(desk.leg_of(KEY, b"1"), None);
+        drop(other);
+        assert!(desk.slots.lock().is_empty(), "nothing is left behind");
+    }
+
+    #[test]
+    fn a_session_has_one_listener_at_a_time() {
+        let desk = Desk::default();
+        assert!(!desk.opened(KEY, 0));
+        let mut first = desk.listen(KEY);
+        assert!(desk.opened(KEY, 5));
+        assert_eq!(first.opened.try_recv(), Ok(5));
+        let mut second = desk.listen(KEY);
+        assert_eq!(first.opened.try_recv(), Err(mpsc::error::TryRecvError::Disconnected));
+        drop(first);
+        assert!(desk.opened(KEY, 6));
+        assert_eq!(second.opened.try_recv(), Ok(6));
+        drop(second);
+        assert!(!desk.opened(KEY, 7));
+        assert!(desk.slots.lock().is_empty(), "nothing is left behind");
+    }
+
+    #[tokio::test]
+    async fn one_leg_is_opened_by_one_at_a_time_and_leaves_no_lock() {
+        let desk = Desk::default();
+        let (first, second) = (desk.opening(KEY), desk.opening(KEY));
+        let turn = first.turn().await;
+        assert!(futures_util::FutureExt::now_or_never(second.turn()).is_none());
+        drop(turn);
+        assert!(futures_util::FutureExt::now_or_never(second.turn()).is_some());
+        drop((first, second));
+        assert!(desk.opening.lock().is_empty(), "nothing is left behind");
+    }
+}

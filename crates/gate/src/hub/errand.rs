@@ -1,0 +1,264 @@
+//! A call on its way to the one upstream it belongs to: whose it is, and what changes in it.
+//!
+//! One value of the judged body is replaced, the name by what the upstream itself calls it, and
+//! nothing else. A name that no upstream of the hub can have is answered as by a server that does not
+//! know it, and reaches nobody.
+
+use super::catalog::Need;
+use super::plan::Owned;
+use super::{Front, answers};
+use crate::body::GateBody;
+use crate::call::Post;
+use crate::listing;
+use crate::probe;
+use crate::reply;
+use crate::session::Held;
+use http::{Response, StatusCode};
+use std::time::Duration;
+use tollgate_core::bounds::LIST_WAIT_SECS;
+use tollgate_core::refusal::Refusal;
+use tollgate_mcp::era::Era;
+use tollgate_mcp::hub::items::ListKind;
+use tollgate_mcp::json::{self, Body, Message, Span, find_path};
+use tollgate_mcp::methods::Method;
+
+type Served = Result<Response<GateBody>, Refusal>;
+
+impl Front<'_> {
+    /// A call of a tool or prompt.
+    pub(super) async fn named(
+        &self,
+        (post, message): (&Post, &Message),
+        held: Option<&Held>,
+        kind: ListKind,
+    ) -> Served {
+        let Some(shown) = message.fields.name else {
+            return Ok(answers::error(post, message, (-32602, "`params.name` is missing"), None));
+        };
+        let name = shown.decode(&post.body);
+        let found = match self.plan.named(kind, &name) {
+            Some(owned) => self.original(&owned, kind, (post, message, held)).await,
+            None => None,
+        };
+        let Some((leg, original)) = found else { return Ok(unknown(post, message, kind, &name)) };
+        self.go((post, message), held, leg, (shown.span, &original)).await
+    }
+
+    /// The leg and the upstream's own name; asks the upstream's list where only that can tell.
+    async fn original(
+        &self,
+        owned: &Owned<'_>,
+        kind: ListKind,
+        (post, message, held): (&Post, &Message, Option<&Held>),
+    ) -> Option<(usize, String)> {
+        if let Some(name) = &owned.name {
+            return Some((owned.leg, name.clone().into_owned()));
+        }
+        let leg = self.call.route.legs.get(owned.leg)?;
+        let audience = self.audience((post, message), held);
+        let catalog = leg.knowledge.catalogs().of(&audience, self.gate.clock.now());
+        let wait = Duration::from_secs(LIST_WAIT_SECS);
+        let stock = catalog.want(self.gate, &leg.upstream, Need::List(kind), wait).await;
+        let listed = stock.list(kind).and_then(|list| list.odd(owned.prefixed));
+        // A name may merely look as if it were a shortened one.
+        let plain = tollgate_mcp::hub::naming::split(owned.prefixed).map(|(_, rest)| rest);
+        let name = listed.map(|item| item.name.clone()).or_else(|| plain.map(str::to_owned))?;
+        Some((owned.leg, name))
+    }
+
+    /// A read of a resource, or a subscription to one.
+    pub(super) async fn located(
+        &self,
+        (post, message): (&Post, &Message),
+        held: Option<&Held>,
+    ) -> Served {
+        let Some(shown) = message.fields.uri else {
+            return Ok(answers::error(post, message, (-32602, "`params.uri` is missing"), None));
+        };
+        let uri = shown.decode(&post.body);
+        match self.plan.located(&uri) {
+            Some(Owned { leg, name: Some(original), .. }) => {
+                self.go((post, message), held, leg, (shown.span, &original)).await
+            }
+            Some(Owned { name: None, .. }) | None => Ok(no_resource(post, message, &uri)),
+        }
+    }
+
+    /// A completion of an argument of a prompt, or of a resource template.
+    pub(super) async fn complete(
+        &self,
+        (post, message): (&Post, &Message),
+        held: Option<&Held>,
+    ) -> Served {
+        let within = |key| {
+            let reference = message.fields.reference?;
+            let span = find_path(&post.body, reference, &[key])?;
+            let text: String = serde_json::from_slice(span.of(&post.body)).ok()?;
+            Some((span, text))
+        };
+        if let Some((span, name)) = within("name") {
+            let found = match self.plan.named(ListKind::Prompts, &name) {
+                Some(owned) => {
+                    self.original(&owned, ListKind::Prompts, (post, message, held)).await
+                }
+                None => None,
+            };
+            let Some((leg, original)) = found else {
+                return Ok(unknown(post, message, ListKind::Prompts, &name));
+            };
+            return self.go((post, message), held, leg, (span, &original)).await;
+        }
+        let Some((span, uri)) = within("uri") else {
+            let text = "`params.ref` names neither a prompt (`name`) nor a resource (`uri`)";
+            return Ok(answers::error(post, message, (-32602, text), None));
+        };
+        match self.plan.located(&uri) {
+            Some(Owned { leg, name: Some(original), .. }) => {
+                self.go((post, message), held, leg, (span, &original)).await
+            }
+            Some(Owned { name: None, .. }) | None => Ok(no_resource(post, message, &uri)),
+        }
+    }
+
+    /// A question about a task.
+    pub(super) async fn task(
+        &self,
+        (post, message): (&Post, &Message),
+        held: Option<&Held>,
+    ) -> Served {
+        let Some(shown) = message.fields.task_id else {
+            return Ok(answers::error(post, message, (-32602, "`params.taskId` is missing"), None));
+        };
+        let id = shown.decode(&post.body);
+        match self.plan.task(&id) {
+            Some(Owned { leg, name: Some(original), .. }) => {
+                self.go((post, message), held, leg, (shown.span, &original)).await
+            }
+            Some(Owned { name: None, .. }) | None => {
+                let text = format!("there is no task `{}`", id.escape_debug());
+                Ok(answers::error(post, message, (-32602, &text), None))
+            }
+        }
+    }
+
+    /// An answer of the agent's to a request of an upstream's.
+    pub(super) async fn response(&self, held: &Held, post: &Post, message: &Message) -> Served {
+        let asked = message.id.and_then(|id| Some((id, self.plan.asked(id.of(&post.body))?)));
+        let Some((id, (leg, original))) = asked else { return accepted() };
+        // Only a leg that is open can have asked.
+        let Some(there) = self.open_leg(held, leg) else { return accepted() };
+        let post = replaced(post, message, id, &original);
+        self.forward(leg).post_in_session(&post, there).await
+    }
+
+    /// A notification of the agent's.
+    pub(super) async fn notification(&self, held: &Held, post: &Post, message: &Message) -> Served {
+        match post.method {
+            Method::Initialized => crate::recovery::remember(self.gate, &held.session, post),
+            Method::Cancelled => {
+                let id = message.fields.request_id.map(|id| id.of(&post.body));
+                let leg = id.and_then(|id| self.plan.desk.leg_of(held.session.key, id));
+                let there = leg.and_then(|leg| Some((leg, self.open_leg(held, leg)?)));
+                if let Some((leg, there)) = there {
+                    return self.forward(leg).post_in_session(post, there).await;
+                }
+            }
+            _ => {
+                let name = message.method.map(|name| name.decode(&post.body));
+                if name.as_deref() == Some("notifications/roots/list_changed") {
+                    self.tell_legs(held, post).await;
+                }
+            }
+        }
+        accepted()
+    }
+
+    /// Sends the same message to every open leg. Which of them takes it is between the two.
+    pub(super) async fn tell_legs(&self, held: &Held, post: &Post) {
+        let legs = (0..self.call.route.legs.len())
+            .filter_map(|leg| self.open_leg(held, leg).map(|there| (leg, there)));
+        let told = legs.map(|(leg, there)| async move {
+            match self.forward(leg).post_in_session(post, there).await {
+                Ok(response) => drop(response),
+                Err(refusal) => tracing::debug!(text = %refusal.text, "a leg was not told"),
+            }
+        });
+        futures_util::future::join_all(told).await;
+    }
+
+    /// Sends a call to its leg, with a value of it replaced by a string.
+    async fn go(
+        &self,
+        (post, message): (&Post, &Message),
+        held: Option<&Held>,
+        leg: usize,
+        (span, text): (Span, &str),
+    ) -> Served {
+        let id = message.id.map(|id| post.slice(id)).unwrap_or_default();
+        let text = serde_json::to_string(text).unwrap_or_default();
+        let post = replaced(post, message, span, text.as_bytes());
+        let Some(held) = held else { return self.go_modern(&post, leg).await };
+        let there = match post.era {
+            Era::Legacy => self.leg(held, leg).await?,
+            Era::Modern => None,
+        };
+        let in_flight = self.plan.desk.begin(held.session.key, id, leg);
+        let forward = self.forward(leg);
+        let mut response = match there {
+            Some(there) => forward.post_in_session(&post, there).await?,
+            None => forward.post_anywhere(&post).await?,
+        };
+        if let GateBody::Stream(stream) = response.body_mut() {
+            stream.hold(in_flight);
+        }
+        Ok(response)
+    }
+
+    async fn go_modern(&self, post: &Post, leg: usize) -> Served {
+        let there = &self.call.route.legs[leg];
+        probe::must_speak_modern(self.gate, self.snapshot, there).await?;
+        listing::check_params(self.gate, self.snapshot, there, post).await?;
+        if let Some(message) = post.one() {
+            there.knowledge.check_params(&post.body, message, &post.params)?;
+        }
+        self.forward(leg).post_anywhere(post).await
+    }
+}
+
+/// A post with one value of its message replaced by other JSON.
+pub(super) fn replaced(post: &Post, message: &Message, value: Span, text: &[u8]) -> Post {
+    let (body, message) = json::replace(&post.body, message, value, text);
+    Post {
+        body,
+        messages: Body::One(Box::new(message)),
+        era: post.era,
+        method: post.method,
+        version: post.version,
+        params: post.params.clone(),
+    }
+}
+
+fn accepted() -> Served {
+    Ok(reply::empty(StatusCode::ACCEPTED))
+}
+
+/// SPEC: 2025-11-25 server/tools, Error Handling: an unknown tool is -32602.
+fn unknown(post: &Post, message: &Message, kind: ListKind, name: &str) -> Response<GateBody> {
+    let (what, method) = match kind {
+        ListKind::Prompts => ("prompt", "prompts/list"),
+        _ => ("tool", "tools/list"),
+    };
+    let name: String = name.chars().take(80).collect();
+    let text = format!("unknown {what} `{}`: `{method}` has the names", name.escape_debug());
+    answers::error(post, message, (-32602, &text), None)
+}
+
+/// SPEC: 2025-11-25 server/resources, Error Handling: -32002; 2026-07-28: -32602.
+fn no_resource(post: &Post, message: &Message, uri: &str) -> Response<GateBody> {
+    let code = match post.era {
+        Era::Legacy => -32002,
+        Era::Modern => -32602,
+    };
+    let text = "resource not found: URIs here begin with `tollgate+`, as `resources/list` has them";
+    answers::error(post, message, (code, text), Some(uri))
+}

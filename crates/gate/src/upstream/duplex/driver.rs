@@ -1,0 +1,132 @@
+//! The life of one line: the task that takes what the peer says and writes what the gate itself has
+//! to say, until the line is over.
+//!
+//! Never waits for a reader, nor for the peer to read: neither may stall the other direction.
+
+use crate::upstream::duplex::conversation::Conversation;
+use crate::upstream::duplex::desk::{Role, State};
+use crate::upstream::duplex::host::Host;
+use crate::upstream::duplex::inbound::Fit;
+use crate::upstream::duplex::noise::Noise;
+use bytes::Bytes;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// A peer that says nothing to `server/discover` for so long is answered for.
+const DISCOVER: Duration = Duration::from_secs(8);
+/// Time for the reason of an end to become known, before calls in flight are failed without.
+const REASON: Duration = Duration::from_millis(500);
+
+/// What drives a line.
+pub(super) struct Driver {
+    /// The line.
+    pub(super) conversation: Arc<Conversation>,
+    /// Messages of the peer.
+    pub(super) incoming: mpsc::Receiver<Bytes>,
+    /// Whose line it is.
+    pub(super) host: Weak<Host>,
+    /// Where noise is told.
+    pub(super) noise: Arc<Noise>,
+    /// Time for the first message.
+    pub(super) start: Duration,
+    /// A line nobody used for so long is closed.
+    pub(super) idle: Duration,
+}
+
+impl Driver {
+    /// Runs until the line has ended and its process is gone.
+    pub(super) async fn run(mut self) {
+        let opened = Instant::now();
+        self.carry(opened).await;
+        let ended = self.conversation.ended();
+        tokio::pin!(ended);
+        let early = tokio::time::timeout(REASON, &mut ended).await.ok();
+        if let Some(why) = self.conversation.hang_up(early.as_deref()) {
+            let host = self.host.upgrade();
+            host.inspect(|host| host.failed(&self.conversation, &why, opened.elapsed()));
+        }
+        if early.is_none() {
+            ended.await;
+        }
+        if let Some(host) = self.host.upgrade() {
+            host.over(&self.conversation);
+        }
+    }
+
+    async fn carry(&mut self, opened: Instant) {
+        let conversation = self.conversation.clone();
+        let mut can_write = true;
+        loop {
+            let next_look = self.next_look(opened);
+            let has_backlog = can_write && !conversation.desk().backlog.is_empty();
+            // All of them can be dropped without loss: a permit that was not used goes back.
+            tokio::select! {
+                message = self.incoming.recv() => {
+                    let Some(message) = message else { return };
+                    if conversation.take(&message, &self.noise) == Fit::No {
+                        self.retire();
+                    }
+                }
+                permit = conversation.outgoing().reserve(), if has_backlog => match permit {
+                    Ok(permit) => {
+                        if let Some(message) = conversation.desk().backlog.pop_front() {
+                            permit.send(message);
+                        }
+                    }
+                    // The end of the other direction is still to come.
+                    Err(_) => can_write = false,
+                },
+                () = conversation.bell.notified() => {}
+                () = tokio::time::sleep_until(next_look) => self.look(opened),
+            }
+            let failed = matches!(conversation.desk().state, State::Failed(_));
+            if failed {
+                self.retire();
+                return;
+            }
+        }
+    }
+
+    fn next_look(&self, opened: Instant) -> Instant {
+        let desk = self.conversation.desk();
+        if !desk.has_spoken {
+            let asks = desk.calls.values().any(|call| call.role == Role::Discover);
+            // A discovery that was answered for is no call any more.
+            let wait = if asks { self.start.min(DISCOVER) } else { self.start };
+            return opened + wait;
+        }
+        // Where it is in use, there is nothing to see before it may have become idle.
+        let since = if desk.is_used() { Instant::now() } else { desk.used_at };
+        since + self.idle
+    }
+
+    fn look(&self, opened: Instant) {
+        let now = Instant::now();
+        if !self.conversation.desk().has_spoken {
+            if now >= opened + self.start.min(DISCOVER) {
+                self.conversation.answer_discovery();
+            }
+            if now < opened + self.start {
+                return;
+            }
+            if self.conversation.desk().calls.is_empty() {
+                // It was only asked which era it speaks, and this is an answer too.
+                return self.retire();
+            }
+            let secs = self.start.as_secs_f32();
+            self.conversation.fail(format!("it did not answer within {secs} s of its start"));
+        } else if self.conversation.idle_for(now).is_some_and(|idle| idle >= self.idle) {
+            self.retire();
+        }
+    }
+
+    /// Closes the line in good order.
+    fn retire(&self) {
+        match self.host.upgrade() {
+            Some(host) => host.retire(&self.conversation),
+            None => self.conversation.close(),
+        }
+    }
+}
