@@ -71,9 +71,12 @@ pub(crate) enum Command {
     /// Turn a client's configuration into one of the gate
     #[command(long_about = IMPORT, after_long_help = IMPORT_NEXT)]
     Import(ImportArgs),
+    /// Print what to paste into each client so that it uses the gate
+    #[command(long_about = CONNECT, after_long_help = CONNECT_NEXT)]
+    Connect(ConnectArgs),
     /// List and call tools through a running gate
     #[command(long_about = TOOLS, after_long_help = TOOLS_NEXT)]
-    Tools(ToolsArgs),
+    Tools(Box<ToolsArgs>),
     /// Print the JSON Schema of the configuration file
     #[command(long_about = SCHEMA, after_long_help = SCHEMA_NEXT)]
     Schema,
@@ -127,6 +130,18 @@ Example:
   tollgate import ~/.cursor/mcp.json -o tollgate.yaml
 
 Next: set the variables it lists, then `tollgate check` and `tollgate serve`.";
+
+const CONNECT: &str = "\
+Print what to paste into each client so that it uses a route of the gate, and into which file.
+
+Takes `gate.public_url` where it is set, and the listening address otherwise. With one client named, standard output is \
+exactly the content of its file. Nothing is written, and nothing is connected to.";
+const CONNECT_NEXT: &str = "\
+Example:
+  tollgate connect
+  tollgate connect --client cursor --route /mcp/github > .cursor/mcp.json
+
+Next: `tollgate tools list` shows what the client will see.";
 
 const TOOLS: &str = "\
 List and call tools through a running gate, from the shell.
@@ -226,6 +241,39 @@ pub(crate) enum ImportFormat {
     Codex,
     /// `context_servers`: Zed
     Zed,
+}
+
+/// Which client is connected to which route.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ConnectArgs {
+    /// The configuration file
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        env = "TOLLGATE_CONFIG",
+        default_value = "tollgate.yaml"
+    )]
+    pub(crate) config: PathBuf,
+    /// The route [default: `/mcp`, or the only one]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) route: Option<String>,
+    /// The client
+    #[arg(long, value_name = "CLIENT", default_value = "all")]
+    pub(crate) client: ConnectClient,
+}
+
+/// Clients whose files are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ConnectClient {
+    ClaudeCode,
+    ClaudeDesktop,
+    Cursor,
+    Vscode,
+    Windsurf,
+    Codex,
+    Zed,
+    All,
 }
 
 /// What is asked of which gate.

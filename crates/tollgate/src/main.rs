@@ -24,6 +24,8 @@ mod import;
 
 mod front;
 
+mod connect;
+
 mod agent;
 
 mod tools;
@@ -58,6 +60,7 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => serve::demo(args, &cli.log)?,
         Command::Check(args) => return Ok(check::run(args)?),
         Command::Import(args) => return Ok(import::run(args)?),
+        Command::Connect(args) => return connect::run(args),
         Command::Tools(args) => return tools::run(args, &cli.log),
         Command::Schema => schema::run()?,
         Command::Completions(args) => {
