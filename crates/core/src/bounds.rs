@@ -157,6 +157,8 @@ pub const IMPORT_BYTES_MAX: usize = MIB;
 pub const IMPORT_DEPTH_MAX: usize = 64;
 /// Longest piece of a file that could not be imported and is shown in a comment, in characters.
 pub const IMPORT_SHOWN_MAX: usize = 300;
+/// Most times a request from the shell is answered with a question instead of a result.
+pub const AGENT_ROUNDS_MAX: usize = 8;
 
 /// Each endpoint is asked for its health every so many seconds.
 pub const HEALTH_EVERY_SECS: u64 = 5;
