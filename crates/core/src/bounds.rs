@@ -268,6 +268,8 @@ pub const SSE_ENDPOINT_BYTES_MAX: usize = 4 * KIB;
 /// A message to an upstream on HTTP+SSE waits this many milliseconds for the one before it to be
 /// accepted, so that they keep their order; then it goes, since some servers accept only when done.
 pub const SSE_ORDER_MILLIS: u64 = 500;
+/// Lines to one upstream on HTTP+SSE: each session of an agent holds a connection for its whole life.
+pub const SSE_LINES_MAX: usize = 1_000;
 /// Messages to an upstream on HTTP+SSE that wait to be accepted, on one line.
 pub const SSE_POSTS_MAX: usize = 32;
 /// Messages waiting in one direction of a line to a child process or an event stream.

@@ -21,8 +21,9 @@ const POLL: Duration = Duration::from_millis(5);
 pub struct Configuration {
     gate: String,
     sections: String,
-    upstreams: Vec<(String, Vec<String>, String, String)>,
-    routes: Vec<(String, String)>,
+    /// Name, the section of its transport, further keys, further keys of the section.
+    upstreams: Vec<(String, String, String, String)>,
+    routes: Vec<(String, String, String)>,
 }
 
 impl Configuration {
@@ -35,8 +36,18 @@ impl Configuration {
     /// Adds an upstream.
     #[must_use]
     pub fn upstream(mut self, name: &str, endpoints: &[SocketAddr]) -> Self {
-        let urls = endpoints.iter().map(|address| format!("http://{address}/mcp")).collect();
-        self.upstreams.push((name.to_owned(), urls, String::new(), String::new()));
+        let urls: Vec<String> =
+            endpoints.iter().map(|address| format!("\"http://{address}/mcp\"")).collect();
+        let section = format!("http: {{ endpoints: [{}]", urls.join(", "));
+        self.upstreams.push((name.to_owned(), section, String::new(), String::new()));
+        self
+    }
+
+    /// Adds an upstream on HTTP+SSE, whose stream is at `/sse`.
+    #[must_use]
+    pub fn sse_upstream(mut self, name: &str, address: SocketAddr) -> Self {
+        let section = format!("sse: {{ url: \"http://{address}/sse\"");
+        self.upstreams.push((name.to_owned(), section, String::new(), String::new()));
         self
     }
 
@@ -48,7 +59,7 @@ impl Configuration {
         self
     }
 
-    /// Adds a key to `http` of the last upstream (`timeouts: { total: 1s }`).
+    /// Adds a key to `http` or `sse` of the last upstream (`timeouts: { total: 1s }`).
     #[must_use]
     pub fn http_key(mut self, key: &str) -> Self {
         let last = self.upstreams.last_mut().expect("an upstream first");
@@ -59,7 +70,15 @@ impl Configuration {
     /// Adds a route.
     #[must_use]
     pub fn route(mut self, path: &str, upstream: &str) -> Self {
-        self.routes.push((path.to_owned(), upstream.to_owned()));
+        self.routes.push((path.to_owned(), upstream.to_owned(), String::new()));
+        self
+    }
+
+    /// Adds a key to the last route (`sse: true`).
+    #[must_use]
+    pub fn route_key(mut self, key: &str) -> Self {
+        let last = self.routes.last_mut().expect("a route first");
+        last.2.push_str(&format!(", {key}"));
         self
     }
 
@@ -86,15 +105,12 @@ impl Configuration {
             self.gate, self.sections
         );
         text.push_str("upstreams:\n");
-        for (name, urls, keys, http) in &self.upstreams {
-            let urls = urls.join("\", \"");
-            text.push_str(&format!(
-                "  {name}: {{ http: {{ endpoints: [\"{urls}\"]{http} }}{keys} }}\n"
-            ));
+        for (name, section, keys, more) in &self.upstreams {
+            text.push_str(&format!("  {name}: {{ {section}{more} }}{keys} }}\n"));
         }
         text.push_str("routes:\n");
-        for (path, upstream) in &self.routes {
-            text.push_str(&format!("  {path}: {{ upstreams: [{upstream}] }}\n"));
+        for (path, upstream, keys) in &self.routes {
+            text.push_str(&format!("  {path}: {{ upstreams: [{upstream}]{keys} }}\n"));
         }
         text
     }
@@ -169,6 +185,15 @@ impl GateProcess {
     #[must_use]
     pub fn stderr(&self) -> String {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until the gate has written this. Fails the test at the deadline.
+    pub async fn wait_for_log(&self, text: &str) {
+        let deadline = Instant::now() + DEADLINE;
+        while !self.stderr().contains(text) {
+            assert!(Instant::now() < deadline, "no `{text}` in the log:\n{}", self.stderr());
+            tokio::time::sleep(POLL).await;
+        }
     }
 
     /// What `/status` tells.

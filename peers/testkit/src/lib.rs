@@ -19,6 +19,8 @@ pub mod script;
 
 pub mod peer;
 
+pub mod sse_peer;
+
 pub mod client;
 
 pub mod post;

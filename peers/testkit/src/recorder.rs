@@ -6,7 +6,7 @@
 use crate::DEADLINE;
 use crate::http1::{self, Head, Length};
 use crate::peer;
-use crate::script::{Act, Reply};
+use crate::script::{self, Act, Reply};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
@@ -306,6 +306,13 @@ async fn perform(act: Act, socket: &mut TcpStream, buffer: &mut Vec<u8>) -> Resu
             }
             Ok(())
         }
+        Act::Say(what) => loop {
+            let mut what = what.lock().await;
+            let mut next = None;
+            unless_closed(async { next = what.recv().await }, socket, buffer).await?;
+            let Some(bytes) = next else { return Ok(()) };
+            socket.write_all(&script::chunk(&bytes)).await.map_err(|_| Ended)?;
+        },
         Act::Hang => unless_closed(std::future::pending(), socket, buffer).await,
         Act::Close => {
             // Whoever closed first, it is closed.

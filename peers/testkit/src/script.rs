@@ -4,8 +4,9 @@
 //! upstream can pause, wait for the test, break off or hang.
 
 use serde_json::Value;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, mpsc, watch};
 
 /// One thing a scripted upstream does.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub enum Act {
     Tell(watch::Sender<bool>),
     /// Writes these bytes one by one with a pause after each.
     Drip(Vec<u8>, Duration),
+    /// Writes what comes as chunks of the body, until the other end is dropped.
+    Say(Arc<Mutex<mpsc::Receiver<Vec<u8>>>>),
     /// Does nothing until the peer closes the connection.
     Hang,
     /// Closes the connection in good order.
@@ -100,10 +103,7 @@ impl Reply {
     /// Adds one chunk of the body, as it is.
     #[must_use]
     pub fn chunk(self, bytes: &[u8]) -> Self {
-        let mut chunk = format!("{:x}\r\n", bytes.len()).into_bytes();
-        chunk.extend_from_slice(bytes);
-        chunk.extend_from_slice(b"\r\n");
-        self.then(Act::Send(chunk))
+        self.then(Act::Send(chunk(bytes)))
     }
 
     /// Ends a chunked body.
@@ -133,4 +133,12 @@ fn head(status: u16, headers: &[(&str, &str)]) -> Vec<u8> {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     head.into_bytes()
+}
+
+/// One chunk of a chunked body.
+pub(crate) fn chunk(bytes: &[u8]) -> Vec<u8> {
+    let mut chunk = format!("{:x}\r\n", bytes.len()).into_bytes();
+    chunk.extend_from_slice(bytes);
+    chunk.extend_from_slice(b"\r\n");
+    chunk
 }

@@ -35,7 +35,7 @@ pub struct Endpoint {
 }
 
 /// How an endpoint is reached.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Way {
     /// By connections to this address.
     Address(SocketAddr),
@@ -188,8 +188,9 @@ impl Endpoint {
 
     /// The same instance, asked for another of its targets.
     pub(crate) fn at(&self, target: &Uri) -> Arc<Self> {
+        let (id, way) = (self.id.clone(), self.way.clone());
         let wiring = Arc::new(self.wiring.to(target));
-        Self::new(self.id.clone(), self.address, wiring, Arc::clone(&self.core))
+        Arc::new(Self { id, way, wiring, core: Arc::clone(&self.core) })
     }
 
     /// Opens a connection within the upstream's time for it, and within `left` if that is less.

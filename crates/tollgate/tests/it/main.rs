@@ -18,6 +18,12 @@ mod framing;
 #[cfg(test)]
 mod http2;
 #[cfg(test)]
+mod http_sse;
+#[cfg(test)]
+mod http_sse_attacks;
+#[cfg(test)]
+mod http_sse_upstream;
+#[cfg(test)]
 mod life;
 #[cfg(test)]
 mod lifetimes;
