@@ -150,6 +150,14 @@ pub const COMMAND_WORDS_MAX: usize = 256;
 /// Longest argument, and longest value of a variable, in bytes. Linux takes 128 KiB.
 pub const COMMAND_WORD_BYTES_MAX: usize = 32 * KIB;
 
+/// Longest file of another program that `tollgate import` reads, in bytes. Settings of editors, which
+/// hold much besides, stay far below.
+pub const IMPORT_BYTES_MAX: usize = MIB;
+/// Deepest nesting of such a file: what the readers of JSON and TOML allow at least.
+pub const IMPORT_DEPTH_MAX: usize = 64;
+/// Longest piece of a file that could not be imported and is shown in a comment, in characters.
+pub const IMPORT_SHOWN_MAX: usize = 300;
+
 /// Each endpoint is asked for its health every so many seconds.
 pub const HEALTH_EVERY_SECS: u64 = 5;
 /// An endpoint must answer a health check within this many seconds.
@@ -211,9 +219,11 @@ pub const AUDIENCE_BYTES_MAX: usize = 4 * KIB;
 /// Time for reading one list of one upstream, in seconds.
 pub const LISTING_SECS: u64 = 20;
 /// Longest wait of an agent for lists that are being read, in seconds; then it gets what is there.
-pub const LIST_WAIT_SECS: u64 = 15;
+pub const LIST_WAIT_SECS: u64 = 5;
 /// Longest wait of a new session for upstreams to say what they offer, in seconds.
-pub const GREETING_WAIT_SECS: u64 = 15;
+pub const GREETING_WAIT_SECS: u64 = 5;
+/// How much longer agents wait for an upstream that has to be started first, in seconds.
+pub const START_WAIT_SECS: u64 = 15;
 /// Items of one list taken from one upstream.
 pub const LIST_ITEMS_MAX: usize = 1_000;
 /// Bytes of one list taken from one upstream.

@@ -1,8 +1,8 @@
 //! The command line: what can be asked of the binary, and the help that teaches it.
 //!
-//! Only the shape. What the commands do is in `serve.rs`, `demo.rs`, `check.rs` and `schema.rs`.
+//! Only the shape. What each command does is in the file of its name.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -67,6 +67,9 @@ pub(crate) enum Command {
     /// Say what is wrong with a configuration file
     #[command(long_about = CHECK, after_long_help = CHECK_NEXT)]
     Check(CheckArgs),
+    /// Turn a client's configuration into one of the gate
+    #[command(long_about = IMPORT, after_long_help = IMPORT_NEXT)]
+    Import(ImportArgs),
     /// Print the JSON Schema of the configuration file
     #[command(long_about = SCHEMA, after_long_help = SCHEMA_NEXT)]
     Schema,
@@ -107,6 +110,19 @@ Example:
   tollgate check --config tollgate.yaml && kill -HUP \"$(pidof tollgate)\"
 
 Next: `tollgate serve` with the same file.";
+
+const IMPORT: &str = "\
+Turn the configuration of an MCP client into one of the gate.
+
+Reads `mcpServers` JSON (Claude Desktop, Claude Code, Cursor, Windsurf), the `servers` of VS Code, the `mcp_servers` of \
+Codex and the `context_servers` of Zed. Each server becomes an upstream, with one route over all of them and one for \
+each. Secrets become references to environment variables, which are listed on standard error; what has no counterpart \
+is a comment in the result. Nothing is started, and nothing is connected to.";
+const IMPORT_NEXT: &str = "\
+Example:
+  tollgate import ~/.cursor/mcp.json -o tollgate.yaml
+
+Next: set the variables it lists, then `tollgate check` and `tollgate serve`.";
 
 const SCHEMA: &str = "\
 Print the JSON Schema of the configuration file: every key with its default and meaning.";
@@ -159,6 +175,41 @@ pub(crate) struct CheckArgs {
         default_value = "tollgate.yaml"
     )]
     pub(crate) config: PathBuf,
+}
+
+/// What is imported, and where to.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The client's configuration file; `-` reads standard input
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+    /// Whose file it is
+    #[arg(long, value_name = "FORMAT", default_value = "auto")]
+    pub(crate) format: ImportFormat,
+    /// Where the result goes, instead of standard output
+    #[arg(long, short, value_name = "OUT", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
+    /// Write over a file that is there already
+    #[arg(long, requires = "output")]
+    pub(crate) force: bool,
+    /// Show the secrets of the file in the list of variables to set
+    #[arg(long)]
+    pub(crate) print_secrets: bool,
+}
+
+/// Whose file is imported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ImportFormat {
+    /// Found out from the content
+    Auto,
+    /// `mcpServers`: Claude Desktop, Claude Code, Cursor, Windsurf and others
+    Claude,
+    /// `servers` and `inputs`: VS Code
+    Vscode,
+    /// `mcp_servers` in TOML: Codex
+    Codex,
+    /// `context_servers`: Zed
+    Zed,
 }
 
 /// Which shell.

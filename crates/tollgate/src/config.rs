@@ -30,6 +30,7 @@ mod cover;
 
 pub(crate) mod watch;
 
+pub(crate) use checking::is_own_header;
 pub(crate) use report::Report;
 
 use aws_lc_rs::digest;

@@ -20,6 +20,8 @@ mod schema;
 
 mod guard;
 
+mod import;
+
 use clap::{CommandFactory as _, Parser as _};
 use cli::{Cli, Command};
 use std::io::Write as _;
@@ -47,6 +49,7 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => return serve::run(args, &cli.log),
         Command::Demo(args) => serve::demo(args, &cli.log)?,
         Command::Check(args) => return Ok(check::run(args)?),
+        Command::Import(args) => return Ok(import::run(args)?),
         Command::Schema => schema::run()?,
         Command::Completions(args) => {
             // Into memory first: clap's generator panics when the pipe it writes to is closed.

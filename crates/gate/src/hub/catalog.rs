@@ -17,6 +17,7 @@ pub(crate) use watch::changed_list;
 use crate::gate::Gate;
 use crate::hub::audience::Audience;
 use crate::hub::inquiry::Silence;
+use crate::knowledge::Knowledge;
 use crate::upstream::Upstream;
 use arc_swap::ArcSwap;
 use fetch::Attendance;
@@ -135,6 +136,9 @@ impl Stock {
     }
 }
 
+/// The upstream a catalog is of, and what else is known of it.
+pub(crate) type There<'a> = (&'a Arc<Upstream>, &'a Arc<Knowledge>);
+
 /// What somebody wants to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
@@ -175,15 +179,26 @@ impl Catalog {
         self.stock.load_full()
     }
 
+    /// What is known, if that serves the need as it is.
+    pub(crate) fn ready(&self, need: Need, now: Millis) -> Option<Arc<Stock>> {
+        let stock = self.stock();
+        let serves = self.standing(&stock, need, now) == Standing::Serves;
+        let is_there = match need {
+            Need::Offer => stock.offer.is_some(),
+            Need::List(kind) => stock.list(kind).is_some() || stock.offers(kind) == Some(false),
+        };
+        (serves && is_there).then_some(stock)
+    }
+
     /// What is known once the need is served, or after `wait`.
     pub(crate) async fn want(
         self: &Arc<Self>,
         gate: &Arc<Gate>,
-        upstream: &Arc<Upstream>,
+        there: There<'_>,
         need: Need,
         wait: Duration,
     ) -> Arc<Stock> {
-        let stock = self.served(gate, upstream, need, wait).await;
+        let stock = self.served(gate, there, need, wait).await;
         if let Need::List(kind) = need
             && stock.list(kind).is_none()
             && stock.offers(kind) != Some(false)
@@ -196,7 +211,7 @@ impl Catalog {
     async fn served(
         self: &Arc<Self>,
         gate: &Arc<Gate>,
-        upstream: &Arc<Upstream>,
+        there: There<'_>,
         need: Need,
         wait: Duration,
     ) -> Arc<Stock> {
@@ -207,12 +222,12 @@ impl Catalog {
             match self.standing(&stock, need, gate.clock.now()) {
                 Standing::Serves => return stock,
                 Standing::Ages => {
-                    drop(self.read(gate, upstream, need));
+                    drop(self.read(gate, there, need));
                     return stock;
                 }
                 Standing::Lacks => {}
             }
-            let mut done = self.read(gate, upstream, need);
+            let mut done = self.read(gate, there, need);
             // Closed when the task is done, however it ended.
             if tokio::time::timeout_at(until, done.changed()).await.is_err() {
                 break;
@@ -240,8 +255,14 @@ impl Catalog {
     }
 
     fn standing(&self, stock: &Stock, need: Need, now: Millis) -> Standing {
-        if stock.silence.is_some() && now < stock.rest_until {
-            return Standing::Serves;
+        if stock.silence.is_some() {
+            // Lists of an upstream in trouble are not waited for again: it is asked meanwhile, and
+            // agents are told. What it can do at all, a session is told once, at its beginning.
+            return match need {
+                _ if now < stock.rest_until => Standing::Serves,
+                Need::Offer if stock.offer.is_none() => Standing::Lacks,
+                Need::Offer | Need::List(_) => Standing::Ages,
+            };
         }
         let kind = match need {
             Need::Offer if stock.offer.is_some() => return Standing::Serves,
@@ -280,7 +301,7 @@ impl Catalog {
     fn read(
         self: &Arc<Self>,
         gate: &Arc<Gate>,
-        upstream: &Arc<Upstream>,
+        there: There<'_>,
         need: Need,
     ) -> channel::Receiver<()> {
         let mut at_work = self.at_work.lock();
@@ -290,10 +311,11 @@ impl Catalog {
         let (done, working) = channel::channel(());
         *at_work = Some(working.clone());
         drop(at_work);
-        let (this, gate, upstream) = (self.clone(), gate.clone(), upstream.clone());
+        let (this, gate) = (self.clone(), gate.clone());
+        let (upstream, knowledge) = (there.0.clone(), there.1.clone());
         tokio::spawn(async move {
             let limit = Duration::from_secs(LISTING_SECS) + upstream.start_time();
-            let read = fetch::read(&this, &gate, &upstream, need);
+            let read = fetch::read(&this, &gate, (&upstream, &knowledge), need);
             let read = tokio::time::timeout(limit, read).await;
             let failed = read.unwrap_or(Err(Silence::Timeout)).err();
             this.note_outcome(&gate, &upstream, failed);

@@ -188,9 +188,9 @@ impl Endpoint {
 
     /// The same instance, asked for another of its targets.
     pub(crate) fn at(&self, target: &Uri) -> Arc<Self> {
-        let (id, way) = (self.id.clone(), self.way.clone());
         let wiring = Arc::new(self.wiring.to(target));
-        Arc::new(Self { id, way, wiring, core: Arc::clone(&self.core) })
+        let (id, way, core) = (self.id.clone(), self.way.clone(), Arc::clone(&self.core));
+        Arc::new(Self { id, way, wiring, core })
     }
 
     /// Opens a connection within the upstream's time for it, and within `left` if that is less.

@@ -15,6 +15,8 @@ mod credential;
 
 mod stdio;
 
+pub(crate) use credential::is_own_header;
+
 use crate::config::decode::{At, Set};
 use crate::config::raw::{Root, Sessions};
 use crate::config::reading::Reading;

@@ -65,7 +65,7 @@ fn header(
         return None;
     };
     let lower = name.as_str();
-    if OWN_HEADERS.contains(&lower) || lower.starts_with("mcp-") || lower.starts_with("proxy-") {
+    if is_own_header(lower) {
         reading.wrong(
             &row.at,
             format!("the header `{typed}` is written by the gate itself"),
@@ -86,4 +86,9 @@ fn header(
         );
     }
     Some((lower.to_owned(), value.clone()))
+}
+
+/// Whether a header, in lower case, is none that an operator may set.
+pub(crate) fn is_own_header(lower: &str) -> bool {
+    OWN_HEADERS.contains(&lower) || lower.starts_with("mcp-") || lower.starts_with("proxy-")
 }
