@@ -256,6 +256,10 @@ pub const EVENTS_WAITING_MAX: usize = 16;
 pub const LEG_STREAM_TRIES_MAX: u32 = 4;
 /// Longest wait of a subscription for upstreams to acknowledge their part, in seconds.
 pub const SUBSCRIBED_WAIT_SECS: u64 = 5;
+/// Soft sessions that are remembered, in total: as many as there are sessions.
+pub const SOFT_SESSIONS_MAX: usize = SESSIONS_MAX;
+/// Soft sessions that are remembered of one caller, who is told apart only by route and user agent.
+pub const SOFT_SESSIONS_PER_CALLER_MAX: usize = 1_000;
 /// Streams of agents on HTTP+SSE (2024-11-05), in total.
 pub const HTTP_SSE_STREAMS_MAX: usize = 20_000;
 /// Requests of one such stream in progress: about as many as SDKs make connections for.

@@ -34,6 +34,7 @@ impl Front<'_> {
             route: self.call.route.clone(),
             ask: Ask::Stream { last_event_id: None },
             session_id: None,
+            user_agent: None,
             caller: self.call.caller,
         };
         Arc::new(Stage {

@@ -42,6 +42,8 @@ mod sessions;
 #[cfg(test)]
 mod shapes;
 #[cfg(test)]
+mod soft;
+#[cfg(test)]
 mod streams;
 
 /// The gate under test.
