@@ -74,6 +74,7 @@ impl Gate {
         let old = self.snapshot.load_full();
         let next = Arc::new(Snapshot::compile(settings, Some(&old), &*self.entropy)?);
         self.snapshot.store(next.clone());
+        self.news.tell();
         for upstream in next.upstreams.iter() {
             upstream.start_background();
         }
