@@ -201,7 +201,12 @@ impl Stage<'_> {
             "py-fastmcp" => self.peers.python("clients/fastmcp_client.py"),
             "js-v2" => self.peers.script("clients/v2_client.mjs"),
             "js-v1" => self.peers.script("clients/v1_client.mjs"),
-            _ => Command::new(self.programs.join("rmcp-client")),
+            _ => {
+                let mut command = Command::new(self.programs.join("rmcp-client"));
+                // Only the end of what it says is shown, which must be the error.
+                command.env("RUST_BACKTRACE", "0");
+                command
+            }
         }
     }
 
