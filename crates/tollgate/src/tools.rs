@@ -54,15 +54,9 @@ pub(crate) fn run(args: &ToolsArgs, log: &LogArgs) -> anyhow::Result<ExitCode> {
         Err(target::TargetError::Configuration(report)) => return Ok(check::refuse(&report)?),
         Err(error) => return Err(error.into()),
     };
-    // What a person asked for is the answer, not how the connection fared.
-    serve::start_log(&LogArgs { log_level: quiet(&log.log_level), ..log.clone() })?;
+    serve::start_log(&serve::quiet(log))?;
     let patience = Duration::from_secs(args.target.timeout);
     serve::runtime()?.block_on(ask(args, target, patience))
-}
-
-/// The usual level is for a process that serves.
-fn quiet(level: &str) -> String {
-    if level == "info" { "error".to_owned() } else { level.to_owned() }
 }
 
 async fn ask(args: &ToolsArgs, target: Target, patience: Duration) -> anyhow::Result<ExitCode> {
