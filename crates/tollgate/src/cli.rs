@@ -15,8 +15,11 @@ pub(crate) const EXIT_REFUSED: u8 = 2;
 const START_HERE: &str = "\
 Start here:
   tollgate demo                          a gate in front of a demo MCP server, with lines to paste
+  tollgate import FILE -o tollgate.yaml  the servers of your MCP client, behind a gate
   tollgate check --config tollgate.yaml  what is wrong with a configuration, and how to put it right
+  tollgate doctor                        what keeps a gate from working, upstreams included
   tollgate serve --config tollgate.yaml  the gate
+  tollgate connect                       what to paste into your client
 
 Exit codes:
   0  done

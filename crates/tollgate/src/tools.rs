@@ -28,8 +28,8 @@ use tollgate_mcp::json::Span;
 /// Why the command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ToolsError {
-    #[error("{at}: {source}{hint}", hint = hint(source))]
-    Agent { at: String, source: AgentError },
+    #[error("{at}: {why}{hint}", hint = hint(why))]
+    Agent { at: String, why: AgentError },
     #[error(transparent)]
     Arguments(#[from] ArgumentError),
     #[error("there is no tool `{name}`{meant}; `tollgate tools list` shows all")]
@@ -61,7 +61,7 @@ pub(crate) fn run(args: &ToolsArgs, log: &LogArgs) -> anyhow::Result<ExitCode> {
 
 async fn ask(args: &ToolsArgs, target: Target, patience: Duration) -> anyhow::Result<ExitCode> {
     let at = target.url.to_string();
-    let failed = |source| ToolsError::Agent { at: at.clone(), source };
+    let failed = |why| ToolsError::Agent { at: at.clone(), why };
     let (mut agent, greeting) = Agent::connect(target.settings, patience).await.map_err(failed)?;
     tracing::debug!(server = %greeting.server, version = %greeting.version, "connected to {at}");
     let done = act(args, &mut agent).await;
@@ -79,7 +79,7 @@ async fn ask(args: &ToolsArgs, target: Target, patience: Duration) -> anyhow::Re
             out.flush()?;
             Ok(if is_failure { ExitCode::from(EXIT_FAILED) } else { ExitCode::SUCCESS })
         }
-        Err(ActError::Agent(source)) => Err(failed(source).into()),
+        Err(ActError::Agent(why)) => Err(failed(why).into()),
         Err(ActError::Tools(error)) => Err(error.into()),
     }
 }
