@@ -90,6 +90,17 @@ async fn a_session_that_had_to_be_opened_is_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_old_server_is_asked_over_its_event_stream() {
+    let recorder = Recorder::start().await;
+    let old = over_http(&recorder).replacen("[one] }", "[one], sse: true }", 1);
+    let gate = GateProcess::start(TOLLGATE, &old).await;
+    let upstream = format!("{{ sse: {{ url: \"http://{}/mcp/sse\" }} }}", gate.address);
+    let said = text(&Patient::new(&with_upstream(&upstream)).examine().await.stdout);
+    let upstream = line(&said, "upstream one");
+    assert!(upstream.starts_with("ok  ") && upstream.contains("peer 1 speaks"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_with_an_upstream_is_said_with_the_remedy() {
     for (reply, words) in [
         (Reply::status(401, &[], b""), "give it a `credential"),
