@@ -1,10 +1,14 @@
 //! Real clients on five SDKs walk real servers, directly and through the gate, and must see the
-//! same.
+//! same; then they tour many servers behind one route.
 //!
 //! Each leg has a server of its own, so that what one walk leaves behind is not seen by the other;
 //! the two legs of one walk run side by side. What a walk is: `peers/clients/plan.json`.
 //!
-//! Next: `conformance.rs`.
+//! Next: `clients/aggregate.rs` (the tour), `conformance.rs`.
+
+mod aggregate;
+pub(crate) mod fixture;
+mod renaming;
 
 use crate::gate::Legs;
 use crate::peers::{self, Peers};
@@ -54,16 +58,32 @@ const CLIENTS: [Client; 5] = [
 
 /// `cargo xtask clients`.
 pub(crate) fn run(root: &Path, words: &[String]) -> anyhow::Result<()> {
+    let (only_aggregate, words) = match words.split_first() {
+        Some((word, rest)) if word == "aggregate" => (true, rest),
+        _ => (false, words),
+    };
     let legs = Legs::read(words)?;
     let peers = peers::installed(root)?;
     let programs = legs.built(root, &["everything", "rmcp-client"])?;
     let stage = Stage { peers: &peers, programs: &programs, legs: &legs };
     let logs = target(root).join("clients");
+    let mut complaints = Vec::new();
+    if !only_aggregate {
+        complaints.extend(walked_in_lanes(&stage, &logs)?);
+    }
+    complaints.extend(aggregate::toured(&stage, &logs.join("aggregate"))?);
+    if complaints.is_empty() {
+        println!("clients: every walk saw what it should");
+        return Ok(());
+    }
+    bail!("clients:\n  {}", complaints.join("\n  "))
+}
+
+fn walked_in_lanes(stage: &Stage<'_>, logs: &Path) -> anyhow::Result<Vec<String>> {
     println!("{:<16}{:<12}{:<8}{:>8}  result", "server", "client", "era", "time");
     // Two lanes: clients mostly wait, and one lane would take twice as long.
-    let complaints = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let lanes = LANES.map(|lane| {
-            let (stage, logs) = (&stage, &logs);
             scope.spawn(move || {
                 let walked = lane.iter().map(|upstream| stage.walked(upstream, logs));
                 walked.collect::<anyhow::Result<Vec<_>>>()
@@ -74,13 +94,8 @@ pub(crate) fn run(root: &Path, words: &[String]) -> anyhow::Result<()> {
             let walked = lane.join().map_err(|_| anyhow::anyhow!("a lane panicked"))??;
             complaints.extend(walked.into_iter().flatten());
         }
-        anyhow::Ok(complaints)
-    })?;
-    if complaints.is_empty() {
-        println!("clients: every walk saw what it should");
-        return Ok(());
-    }
-    bail!("clients:\n  {}", complaints.join("\n  "))
+        Ok(complaints)
+    })
 }
 
 struct Stage<'a> {
@@ -179,14 +194,19 @@ impl Stage<'_> {
         wrong
     }
 
-    fn walk(&self, client: &Client, era: &str, address: &str) -> anyhow::Result<Value> {
-        let mut command = match client.name {
+    /// The program of a client.
+    fn command(&self, client: &Client) -> Command {
+        match client.name {
             "py-mcp" => self.peers.python("clients/mcp_client.py"),
             "py-fastmcp" => self.peers.python("clients/fastmcp_client.py"),
             "js-v2" => self.peers.script("clients/v2_client.mjs"),
             "js-v1" => self.peers.script("clients/v1_client.mjs"),
             _ => Command::new(self.programs.join("rmcp-client")),
-        };
+        }
+    }
+
+    fn walk(&self, client: &Client, era: &str, address: &str) -> anyhow::Result<Value> {
+        let mut command = self.command(client);
         command.arg(format!("http://{address}/mcp")).args(["--era", era]);
         let ended = captured(command, WALK)?;
         if !ended.status.success() {

@@ -1,4 +1,4 @@
-//! Tollgate itself, started in front of one upstream: one route without a prefix, on free ports.
+//! Tollgate itself, started on free ports: in front of one upstream, or with any configuration.
 //!
 //! Next: `conformance.rs` and `clients.rs` (who walks through it).
 
@@ -52,24 +52,34 @@ impl Legs {
         crate::processes::built(root, &packages, self.release)
     }
 
-    /// Starts the gate in front of `upstream` (`host:port`), or nothing on the direct leg.
+    /// Starts the gate in front of `upstream` (`host:port`): one route, one upstream.
     pub(crate) fn start(
         &self,
         programs: &Path,
         upstream: &str,
         logs: &Path,
     ) -> anyhow::Result<Server> {
-        std::fs::create_dir_all(logs)?;
-        let config = logs.join("gate.yaml");
         let text = format!(
             "gate: {{ listen: \"127.0.0.1:0\" }}\nadmin: {{ listen: \"127.0.0.1:0\" }}\n\
              upstreams:\n  peer: {{ http: {{ url: \"http://{upstream}/mcp\" }} }}\n\
              routes:\n  /mcp: {{ upstreams: [peer] }}\n"
         );
-        std::fs::write(&config, text)?;
+        self.serve(programs, &text, logs)
+    }
+
+    /// Starts the gate with this configuration.
+    pub(crate) fn serve(
+        &self,
+        programs: &Path,
+        config: &str,
+        logs: &Path,
+    ) -> anyhow::Result<Server> {
+        std::fs::create_dir_all(logs)?;
+        let path = logs.join("gate.yaml");
+        std::fs::write(&path, config)?;
         let program = self.gate.clone().unwrap_or_else(|| programs.join("tollgate"));
         let mut command = Command::new(program);
-        command.args(["serve", "--config"]).arg(&config);
+        command.args(["serve", "--config"]).arg(&path);
         Server::start("gate", command, "gate=", logs)
     }
 }

@@ -10,6 +10,7 @@ mod bench;
 mod clients;
 mod conformance;
 mod gate;
+mod hygiene;
 mod peers;
 mod processes;
 mod test;
@@ -26,8 +27,9 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   peers                                    install the software that tests run Tollgate against
   conformance [--direct] [--release] [--gate PROGRAM] [--only PEER]
                                            the official suite, through the gate and directly
-  clients [--direct] [--release] [--gate PROGRAM] [--only CLIENT]
+  clients [aggregate] [--direct] [--release] [--gate PROGRAM] [--only CLIENT]
                                            real clients, through the gate and directly
+  hygiene [--release] [--gate PROGRAM]     kills agents and the gate; nothing may be left
   bench [--quick] [--json FILE] ...        speed against a bare proxy and nginx (see --help)";
 
 fn main() -> ExitCode {
@@ -50,6 +52,7 @@ fn run(words: &[String]) -> anyhow::Result<()> {
         "peers" => peers::run(&root, rest),
         "conformance" => conformance::run(&root, rest),
         "clients" => clients::run(&root, rest),
+        "hygiene" => hygiene::run(&root, rest),
         "bench" => bench::run(rest.iter().map(std::ffi::OsString::from)),
         other => bail!("unknown command `{other}`\n{USAGE}"),
     }

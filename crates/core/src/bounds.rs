@@ -223,9 +223,11 @@ pub const AUDIENCE_BYTES_MAX: usize = 4 * KIB;
 /// Time for reading one list of one upstream, in seconds.
 pub const LISTING_SECS: u64 = 20;
 /// Longest wait of an agent for lists that are being read, in seconds; then it gets what is there.
-pub const LIST_WAIT_SECS: u64 = 15;
+pub const LIST_WAIT_SECS: u64 = 5;
 /// Longest wait of a new session for upstreams to say what they offer, in seconds.
-pub const GREETING_WAIT_SECS: u64 = 15;
+pub const GREETING_WAIT_SECS: u64 = 5;
+/// How much longer agents wait for an upstream that has to be started first, in seconds.
+pub const START_WAIT_SECS: u64 = 15;
 /// Items of one list taken from one upstream.
 pub const LIST_ITEMS_MAX: usize = 1_000;
 /// Bytes of one list taken from one upstream.
@@ -258,6 +260,10 @@ pub const EVENTS_WAITING_MAX: usize = 16;
 pub const LEG_STREAM_TRIES_MAX: u32 = 4;
 /// Longest wait of a subscription for upstreams to acknowledge their part, in seconds.
 pub const SUBSCRIBED_WAIT_SECS: u64 = 5;
+/// Soft sessions that are remembered, in total: as many as there are sessions.
+pub const SOFT_SESSIONS_MAX: usize = SESSIONS_MAX;
+/// Soft sessions that are remembered of one caller, who is told apart only by route and user agent.
+pub const SOFT_SESSIONS_PER_CALLER_MAX: usize = 1_000;
 /// Streams of agents on HTTP+SSE (2024-11-05), in total.
 pub const HTTP_SSE_STREAMS_MAX: usize = 20_000;
 /// Requests of one such stream in progress: about as many as SDKs make connections for.
@@ -275,6 +281,15 @@ pub const HTTP_SSE_UNUSED_SECS: u64 = 60;
 pub const HTTP_SSE_REOPEN_SECS: (u64, u64) = (1, 30);
 /// How often in a row an answer that broke off is asked for again without anything coming.
 pub const HTTP_SSE_RESUMES_MAX: u32 = 5;
+/// Longest URL for messages that an upstream on HTTP+SSE may name, in bytes.
+pub const SSE_ENDPOINT_BYTES_MAX: usize = 4 * KIB;
+/// A message to an upstream on HTTP+SSE waits this many milliseconds for the one before it to be
+/// accepted, so that they keep their order; then it goes, since some servers accept only when done.
+pub const SSE_ORDER_MILLIS: u64 = 500;
+/// Lines to one upstream on HTTP+SSE: each session of an agent holds a connection for its whole life.
+pub const SSE_LINES_MAX: usize = 1_000;
+/// Messages to an upstream on HTTP+SSE that wait to be accepted, on one line.
+pub const SSE_POSTS_MAX: usize = 32;
 /// Messages waiting in one direction of a line to a child process or an event stream.
 pub const LINE_MESSAGES_MAX: usize = 64;
 /// Longest message on a line; a child process that writes more without a line break is ended.
@@ -296,6 +311,8 @@ pub const LINE_UNREAD_MAX: usize = 1_024;
 pub const LINE_UNREAD_BYTES_MAX: usize = 2 * LINE_BYTES_MAX;
 /// Messages kept for a session whose stream is not open yet: servers ask for roots at once.
 pub const LINE_HELD_MAX: usize = 16;
+/// Longest of them, in bytes; longer ones come when there is somebody to take them, or not at all.
+pub const LINE_HELD_BYTES_MAX: usize = 64 * KIB;
 /// Characters of a line of noise, or of a process's last words, that are shown.
 pub const LINE_SHOWN_CHARS_MAX: usize = 200;
 /// Bytes of a line on a child's standard error that are logged.

@@ -29,14 +29,22 @@ pub struct Session {
     /// that, and counts towards no cap.
     pub is_leg: bool,
     usage: Arc<Usage>,
+    order: Arc<Order>,
 }
 
-/// What changes on every use. Shared by all the homes a session ever has.
+/// What changes on every use. Shared by all the homes a session ever has, and by its legs.
 #[derive(Debug)]
 struct Usage {
     last_used: AtomicU64,
     open_streams: AtomicU32,
+}
+
+/// What was asked for before what, at one upstream. Shared by all the homes a session has there.
+#[derive(Debug, Default)]
+struct Order {
+    open_streams: AtomicU32,
     opening_streams: AtomicU32,
+    settled_streams: AtomicU32,
     has_called: AtomicBool,
 }
 
@@ -90,9 +98,8 @@ impl Session {
             usage: Arc::new(Usage {
                 last_used: AtomicU64::new(now.0),
                 open_streams: AtomicU32::new(0),
-                opening_streams: AtomicU32::new(0),
-                has_called: AtomicBool::new(false),
             }),
+            order: Arc::default(),
         }
     }
 
@@ -108,6 +115,7 @@ impl Session {
             created: self.created,
             is_leg: self.is_leg,
             usage: self.usage.clone(),
+            order: self.order.clone(),
         }
     }
 
@@ -124,6 +132,7 @@ impl Session {
             created: self.created,
             is_leg: true,
             usage: self.usage.clone(),
+            order: Arc::default(),
         }
     }
 
@@ -141,40 +150,49 @@ impl Session {
     /// Notes that a stream was opened; while one is open, the session is not idle.
     pub fn stream_opened(&self) {
         self.usage.open_streams.fetch_add(1, Ordering::Relaxed);
+        self.order.open_streams.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Notes that a stream ended, which is also a use.
     pub fn stream_closed(&self, now: Millis) {
         self.usage.open_streams.fetch_sub(1, Ordering::Relaxed);
+        self.order.open_streams.fetch_sub(1, Ordering::Relaxed);
         self.touch(now);
     }
 
     /// Notes that the client asked for a stream that the upstream has not yet granted.
     pub fn stream_opening(&self) {
-        self.usage.opening_streams.fetch_add(1, Ordering::AcqRel);
+        self.order.opening_streams.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Notes that the upstream granted or refused it.
     pub fn stream_settled(&self) {
-        self.usage.opening_streams.fetch_sub(1, Ordering::AcqRel);
+        self.order.settled_streams.fetch_add(1, Ordering::AcqRel);
+        self.order.opening_streams.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// Whether this is the session's first call; from now on it is not.
     pub fn is_first_call(&self) -> bool {
-        let called = &self.usage.has_called;
+        let called = &self.order.has_called;
         !called.load(Ordering::Relaxed) && !called.swap(true, Ordering::Relaxed)
     }
 
-    /// Whether a stream is open.
+    /// Whether a stream is open here.
     #[must_use]
     pub fn has_stream(&self) -> bool {
-        self.usage.open_streams.load(Ordering::Relaxed) > 0
+        self.order.open_streams.load(Ordering::Relaxed) > 0
     }
 
     /// Whether a stream was asked for and not yet granted.
     #[must_use]
     pub fn is_opening_stream(&self) -> bool {
-        self.usage.opening_streams.load(Ordering::Acquire) > 0
+        self.order.opening_streams.load(Ordering::Acquire) > 0
+    }
+
+    /// Whether a stream that was asked for has been granted or refused, and none is asked for now.
+    #[must_use]
+    pub fn has_settled_stream(&self) -> bool {
+        !self.is_opening_stream() && self.order.settled_streams.load(Ordering::Acquire) > 0
     }
 
     /// Whether its life is over at `now`.

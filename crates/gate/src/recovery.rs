@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::sync::Arc;
 use tollgate_core::bounds::{MIB, RESTORED_INITIALIZE_BYTES_MAX, RESTORED_SUBSCRIPTIONS_MAX};
-use tollgate_core::refusal::Refusal;
+use tollgate_core::refusal::{Reason, Refusal};
 use tollgate_core::sessions::{Home, Memory, Session};
 use tollgate_mcp::era::legacy::Version;
 use tollgate_mcp::json::Text;
@@ -161,15 +161,24 @@ pub(crate) async fn introduce(
     memory: &Memory,
 ) -> Result<Introduced, Refusal> {
     let body = Bytes::copy_from_slice(&memory.initialize);
+    let mut last = None;
     for _ in 0..3 {
         let endpoint = forward.leg.upstream.pick().ok_or_else(down)?;
         let told = tell(forward, &endpoint, post_headers(), body.clone()).await;
-        let Ok((sent, answer)) = told else { continue };
+        let (sent, answer) = match told {
+            Ok(told) => told,
+            // It had its time; whoever calls has waited for it.
+            Err(refusal) if refusal.reason == Reason::UpstreamTimeout => return Err(refusal),
+            Err(refusal) => {
+                last = Some(refusal);
+                continue;
+            }
+        };
         let made = forward.unclaimed(&endpoint)(&sent);
         let version = negotiated(&answer).ok_or_else(session::unknown)?;
         return Ok(Introduced { endpoint, made, version });
     }
-    Err(down())
+    Err(last.unwrap_or_else(down))
 }
 
 /// Tells the new home what the client had told the old one.

@@ -196,7 +196,7 @@ impl Sessions {
     /// Waits a moment for a stream that is being asked for.
     pub async fn await_stream(&self, session: &Session) {
         for _ in 0..ORDER_MILLIS {
-            if session.has_stream() && !session.is_opening_stream() {
+            if session.has_settled_stream() {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(1)).await;

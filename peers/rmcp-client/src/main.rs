@@ -122,6 +122,9 @@ async fn connected(
     let mut command = tokio::process::Command::new(word(&target["command"]));
     command.args(target["args"].as_array().into_iter().flatten().map(word));
     command.envs(target["env"].as_object().into_iter().flatten().map(|(k, v)| (k, word(v))));
+    if let Some(folder) = target["cwd"].as_str() {
+        command.current_dir(folder);
+    }
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn()?;
     let pipes = (child.stdout.take().context("no pipe")?, child.stdin.take().context("no pipe")?);

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tollgate_core::bounds::{
     DISCOVER_TTL_MILLIS, GREETING_WAIT_SECS, INSTRUCTIONS_BYTES_MAX, LIST_WAIT_SECS,
-    RESTORED_INITIALIZE_BYTES_MAX,
+    RESTORED_INITIALIZE_BYTES_MAX, START_WAIT_SECS,
 };
 use tollgate_core::ids::{EndpointId, UpstreamSessionId};
 use tollgate_core::refusal::{Reason, Refusal};
@@ -23,7 +23,7 @@ use tollgate_core::sessions::Home;
 use tollgate_mcp::era::{Era, modern};
 use tollgate_mcp::headers::MCP_SESSION_ID;
 use tollgate_mcp::hub::items::{ListKind, render_page};
-use tollgate_mcp::hub::offer::Offer;
+use tollgate_mcp::hub::offer::{Listed, Offer};
 use tollgate_mcp::json::Message;
 
 /// What the gate calls itself.
@@ -83,7 +83,12 @@ impl Front<'_> {
         let members = legs.filter_map(|(leg, stock)| {
             Some((leg.upstream.name().as_str(), &**stock.offer.as_ref()?))
         });
-        Offer::merge(members, self.plan.instructions(), INSTRUCTIONS_BYTES_MAX)
+        let mut offer = Offer::merge(members, self.plan.instructions(), INSTRUCTIONS_BYTES_MAX);
+        if stocks.iter().any(|stock| stock.offer.is_none()) {
+            // One that cannot be asked now most likely has tools, and they come when it does.
+            offer.tools.get_or_insert(Listed { list_changed: true });
+        }
+        offer
     }
 
     /// What is known of each upstream once it is known, or after `wait`.
@@ -94,11 +99,27 @@ impl Front<'_> {
         wait: Duration,
     ) -> Vec<Arc<Stock>> {
         let now = self.gate.clock.now();
-        let wanted = self.call.route.legs.iter().map(|leg| {
+        let legs = &self.call.route.legs;
+        let mut stocks = Vec::with_capacity(legs.len());
+        let mut wanted = Vec::new();
+        for (number, leg) in legs.iter().enumerate() {
             let catalog = leg.knowledge.catalogs().of(audience, now);
-            async move { catalog.want(self.gate, &leg.upstream, need, wait).await }
+            let ready = catalog.ready(need, now);
+            if ready.is_none() {
+                wanted.push((number, leg, catalog.clone()));
+            }
+            stocks.push(ready.unwrap_or_else(|| catalog.stock()));
+        }
+        let wanted = wanted.into_iter().map(|(number, leg, catalog)| {
+            // What has to be started first is given the time for it.
+            let wait = wait + leg.upstream.start_time().min(Duration::from_secs(START_WAIT_SECS));
+            let there = (&leg.upstream, &leg.knowledge);
+            async move { (number, catalog.want(self.gate, there, need, wait).await) }
         });
-        futures_util::future::join_all(wanted).await
+        for (number, stock) in futures_util::future::join_all(wanted).await {
+            stocks[number] = stock;
+        }
+        stocks
     }
 
     /// One page of one list.

@@ -17,6 +17,7 @@ pub(crate) use watch::changed_list;
 use crate::gate::Gate;
 use crate::hub::audience::Audience;
 use crate::hub::inquiry::Silence;
+use crate::knowledge::Knowledge;
 use crate::upstream::Upstream;
 use arc_swap::ArcSwap;
 use fetch::Attendance;
@@ -93,6 +94,8 @@ pub(crate) struct Catalog {
     /// How often agents had reason to read each list again.
     news: [AtomicU64; 4],
     is_watched: AtomicBool,
+    /// Somebody waited for a list of the task at work in vain.
+    is_late: AtomicBool,
     used_at: AtomicU64,
     // A plain mutex: held for one look at whether a task is at work.
     at_work: Mutex<Option<channel::Receiver<()>>>,
@@ -135,6 +138,9 @@ impl Stock {
     }
 }
 
+/// The upstream a catalog is of, and what else is known of it.
+pub(crate) type There<'a> = (&'a Arc<Upstream>, &'a Arc<Knowledge>);
+
 /// What somebody wants to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
@@ -164,6 +170,7 @@ impl Catalog {
             missed: AtomicU8::new(0),
             news: Default::default(),
             is_watched: AtomicBool::new(false),
+            is_late: AtomicBool::new(false),
             used_at: AtomicU64::new(now.0),
             at_work: Mutex::new(None),
             attendance: tokio::sync::Mutex::new(None),
@@ -175,15 +182,26 @@ impl Catalog {
         self.stock.load_full()
     }
 
+    /// What is known, if that serves the need as it is.
+    pub(crate) fn ready(&self, need: Need, now: Millis) -> Option<Arc<Stock>> {
+        let stock = self.stock();
+        let serves = self.standing(&stock, need, now) == Standing::Serves;
+        let is_there = match need {
+            Need::Offer => stock.offer.is_some(),
+            Need::List(kind) => stock.list(kind).is_some() || stock.offers(kind) == Some(false),
+        };
+        (serves && is_there).then_some(stock)
+    }
+
     /// What is known once the need is served, or after `wait`.
     pub(crate) async fn want(
         self: &Arc<Self>,
         gate: &Arc<Gate>,
-        upstream: &Arc<Upstream>,
+        there: There<'_>,
         need: Need,
         wait: Duration,
     ) -> Arc<Stock> {
-        let stock = self.served(gate, upstream, need, wait).await;
+        let stock = self.served(gate, there, need, wait).await;
         if let Need::List(kind) = need
             && stock.list(kind).is_none()
             && stock.offers(kind) != Some(false)
@@ -196,7 +214,7 @@ impl Catalog {
     async fn served(
         self: &Arc<Self>,
         gate: &Arc<Gate>,
-        upstream: &Arc<Upstream>,
+        there: There<'_>,
         need: Need,
         wait: Duration,
     ) -> Arc<Stock> {
@@ -207,14 +225,21 @@ impl Catalog {
             match self.standing(&stock, need, gate.clock.now()) {
                 Standing::Serves => return stock,
                 Standing::Ages => {
-                    drop(self.read(gate, upstream, need));
+                    drop(self.read(gate, there, need));
                     return stock;
                 }
                 Standing::Lacks => {}
             }
-            let mut done = self.read(gate, upstream, need);
+            let mut done = self.read(gate, there, need);
+            // One agent waits for an upstream that hangs, not each in turn. What it can do at all, a
+            // session is told once, so that is waited for.
+            let is_list = matches!(need, Need::List(_));
+            if is_list && self.is_late.load(Ordering::Relaxed) {
+                break;
+            }
             // Closed when the task is done, however it ended.
             if tokio::time::timeout_at(until, done.changed()).await.is_err() {
+                self.is_late.fetch_or(is_list, Ordering::Relaxed);
                 break;
             }
         }
@@ -240,8 +265,14 @@ impl Catalog {
     }
 
     fn standing(&self, stock: &Stock, need: Need, now: Millis) -> Standing {
-        if stock.silence.is_some() && now < stock.rest_until {
-            return Standing::Serves;
+        if stock.silence.is_some() {
+            // Lists of an upstream in trouble are not waited for again: it is asked meanwhile, and
+            // agents are told. What it can do at all, a session is told once, at its beginning.
+            return match need {
+                _ if now < stock.rest_until => Standing::Serves,
+                Need::Offer if stock.offer.is_none() => Standing::Lacks,
+                Need::Offer | Need::List(_) => Standing::Ages,
+            };
         }
         let kind = match need {
             Need::Offer if stock.offer.is_some() => return Standing::Serves,
@@ -280,7 +311,7 @@ impl Catalog {
     fn read(
         self: &Arc<Self>,
         gate: &Arc<Gate>,
-        upstream: &Arc<Upstream>,
+        there: There<'_>,
         need: Need,
     ) -> channel::Receiver<()> {
         let mut at_work = self.at_work.lock();
@@ -290,10 +321,11 @@ impl Catalog {
         let (done, working) = channel::channel(());
         *at_work = Some(working.clone());
         drop(at_work);
-        let (this, gate, upstream) = (self.clone(), gate.clone(), upstream.clone());
+        let (this, gate) = (self.clone(), gate.clone());
+        let (upstream, knowledge) = (there.0.clone(), there.1.clone());
         tokio::spawn(async move {
             let limit = Duration::from_secs(LISTING_SECS) + upstream.start_time();
-            let read = fetch::read(&this, &gate, &upstream, need);
+            let read = fetch::read(&this, &gate, (&upstream, &knowledge), need);
             let read = tokio::time::timeout(limit, read).await;
             let failed = read.unwrap_or(Err(Silence::Timeout)).err();
             this.note_outcome(&gate, &upstream, failed);
@@ -304,6 +336,7 @@ impl Catalog {
 
     /// Keeps what went wrong, and lets the upstream rest a while, longer each time.
     fn note_outcome(&self, gate: &Gate, upstream: &Upstream, failed: Option<Silence>) {
+        self.is_late.store(false, Ordering::Relaxed);
         let mut stock = Stock::clone(&self.stock.load());
         match failed {
             None => {

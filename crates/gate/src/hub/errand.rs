@@ -58,7 +58,9 @@ impl Front<'_> {
         let audience = self.audience((post, message), held);
         let catalog = leg.knowledge.catalogs().of(&audience, self.gate.clock.now());
         let wait = Duration::from_secs(LIST_WAIT_SECS);
-        let stock = catalog.want(self.gate, &leg.upstream, Need::List(kind), wait).await;
+        let wait = wait + leg.upstream.start_time();
+        let there = (&leg.upstream, &leg.knowledge);
+        let stock = catalog.want(self.gate, there, Need::List(kind), wait).await;
         let listed = stock.list(kind).and_then(|list| list.odd(owned.prefixed));
         // A name may merely look as if it were a shortened one.
         let plain = tollgate_mcp::hub::naming::split(owned.prefixed).map(|(_, rest)| rest);

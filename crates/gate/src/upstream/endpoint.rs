@@ -14,7 +14,7 @@ use crate::upstream::pool::Pool;
 use crate::upstream::request::{Lead, Outgoing};
 use crate::upstream::tls::Dial;
 use crate::upstream::wire::Wire;
-use http::StatusCode;
+use http::{StatusCode, Uri};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -35,7 +35,7 @@ pub struct Endpoint {
 }
 
 /// How an endpoint is reached.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Way {
     /// By connections to this address.
     Address(SocketAddr),
@@ -58,6 +58,20 @@ pub(crate) struct Wiring {
     pub(crate) rules: Rules,
     /// Where trouble is told.
     pub(crate) trouble: Arc<Trouble>,
+}
+
+impl Wiring {
+    /// The same for another target.
+    fn to(&self, target: &Uri) -> Self {
+        Self {
+            upstream: self.upstream.clone(),
+            lead: self.lead.to(target),
+            tls: self.tls.clone(),
+            connect: self.connect,
+            rules: self.rules.clone(),
+            trouble: Arc::clone(&self.trouble),
+        }
+    }
 }
 
 /// Wakes the upstream's background tasks before their time.
@@ -170,6 +184,13 @@ impl Endpoint {
             }
             Way::Lines(host) => Exchange::on_line(account, host.serve(request), deadlines, now),
         }
+    }
+
+    /// The same instance, asked for another of its targets.
+    pub(crate) fn at(&self, target: &Uri) -> Arc<Self> {
+        let wiring = Arc::new(self.wiring.to(target));
+        let (id, way, core) = (self.id.clone(), self.way.clone(), Arc::clone(&self.core));
+        Arc::new(Self { id, way, wiring, core })
     }
 
     /// Opens a connection within the upstream's time for it, and within `left` if that is less.

@@ -15,3 +15,5 @@ mod standing;
 mod reload;
 
 mod secure;
+
+mod sse_line;

@@ -81,10 +81,25 @@ impl Scalar for Word {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Variable(pub(super) String);
 
-/// What programs need to find their files, other programs, and the language and time of this place.
-/// The first six are what the MCP SDKs pass on.
-const HARMLESS: [&str; 10] =
-    ["HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER", "LANG", "LC_ALL", "TMPDIR", "TZ"];
+/// What programs need to find their files, other programs, the language and time of this place, and
+/// the certificates that are trusted here (without which `npx` and `uvx` cannot download behind a
+/// company's proxy). The first six are what the MCP SDKs pass on.
+const HARMLESS: [&str; 14] = [
+    "HOME",
+    "LOGNAME",
+    "PATH",
+    "SHELL",
+    "TERM",
+    "USER",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "TZ",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "NODE_EXTRA_CA_CERTS",
+    "REQUESTS_CA_BUNDLE",
+];
 
 impl Variable {
     /// The variables that are passed on where nothing else is written.

@@ -6,7 +6,7 @@
 //! SPEC: 2025-11-25 basic/lifecycle; 2026-07-28 server/discover; server/utilities/pagination.
 
 use super::list::{Gathering, List};
-use super::{Catalog, Need, bit, watch};
+use super::{Catalog, Need, There, bit, watch};
 use crate::farewell::Unclaimed;
 use crate::gate::Gate;
 use crate::hub::audience::Audience;
@@ -73,12 +73,12 @@ impl Attendance {
 pub(super) async fn read(
     catalog: &Arc<Catalog>,
     gate: &Arc<Gate>,
-    upstream: &Arc<Upstream>,
+    there: There<'_>,
     need: Need,
 ) -> Result<(), Silence> {
     let mut attendance = catalog.attendance.lock().await;
     for is_last_try in [false, true] {
-        let read = attended(catalog, gate, upstream, (&mut attendance, need)).await;
+        let read = attended(catalog, gate, there, (&mut attendance, need)).await;
         match read {
             // A session of the gate's own may have ended, its endpoint gone: once more from the start.
             Err(Silence::SessionLost | Silence::Unreachable(_) | Silence::Status(_))
@@ -96,9 +96,10 @@ pub(super) async fn read(
 async fn attended(
     catalog: &Arc<Catalog>,
     gate: &Arc<Gate>,
-    upstream: &Arc<Upstream>,
+    there: There<'_>,
     (attendance, need): (&mut Option<Attendance>, Need),
 ) -> Result<(), Silence> {
+    let (upstream, _) = there;
     let present = match attendance {
         Some(present) => present,
         None => {
@@ -112,11 +113,11 @@ async fn attended(
         return Ok(());
     }
     // First the stream, then the list: what changes in between is heard of.
-    watch::begin(catalog, gate, upstream, present).await;
+    watch::begin(catalog, gate, there, present).await;
     // Taken down before reading: a change while reading is a reason to read again.
     let changed = catalog.changed.fetch_and(!bit(kind), Ordering::AcqRel);
     let was_announced = changed & bit(kind) != 0;
-    let read = list(gate, upstream, (present, &catalog.audience), kind).await;
+    let read = list(gate, there, (present, &catalog.audience), kind).await;
     match read {
         Ok(list) => catalog.shelve(gate, (kind, was_announced), list),
         Err(silence) => {
@@ -174,7 +175,7 @@ async fn attend(
 /// Reads all pages of a list, within bounds.
 async fn list(
     gate: &Arc<Gate>,
-    upstream: &Upstream,
+    (upstream, knowledge): There<'_>,
     (attendance, audience): (&Attendance, &Audience),
     kind: ListKind,
 ) -> Result<List, Silence> {
@@ -191,10 +192,17 @@ async fn list(
     for _ in 0..LIST_PAGES_MAX {
         let body = page_request(kind, cursor.as_ref(), audience);
         let answer = attendance.speaker.inquiry(gate).ask(kind.method(), body).await?;
-        let page = read_page(&answer.message, answer.result, kind, &bounds);
+        let (message, result) = if kind == ListKind::Tools && audience.era == Era::Modern {
+            let learned = knowledge.take_tools(answer.message, answer.result, cursor.is_none());
+            let found = glance(&learned).ok().and_then(|found| found.result);
+            (learned, found.ok_or(Silence::Unusable)?.span)
+        } else {
+            (answer.message, answer.result)
+        };
+        let page = read_page(&message, result, kind, &bounds);
         let mut page = page.map_err(|_| Silence::Unusable)?;
         let next = page.next_cursor.take();
-        gathering.add(page, answer.message.len());
+        gathering.add(page, message.len());
         let Some(next) = next else {
             cut = None;
             break;

@@ -5,8 +5,9 @@
 //! servers say it many times in a row; then the list is read again.
 
 use super::fetch::{Attendance, Speaker, modern_request};
-use super::{Catalog, Need, bit};
+use super::{Catalog, Need, There, bit};
 use crate::gate::Gate;
+use crate::knowledge::Knowledge;
 use crate::upstream::Upstream;
 use crate::ward::Ward;
 use bytes::Bytes;
@@ -25,7 +26,7 @@ use tollgate_mcp::sse::Splitter;
 pub(super) async fn begin(
     catalog: &Arc<Catalog>,
     gate: &Arc<Gate>,
-    upstream: &Arc<Upstream>,
+    (upstream, knowledge): There<'_>,
     attendance: &mut Attendance,
 ) {
     let is_listening = attendance.watcher.as_ref().is_some_and(|task| !task.is_finished());
@@ -48,6 +49,7 @@ pub(super) async fn begin(
                 catalog: Arc::downgrade(catalog),
                 gate: Arc::downgrade(gate),
                 upstream: Arc::downgrade(upstream),
+                knowledge: Arc::downgrade(knowledge),
                 speaker: attendance.speaker().clone(),
             };
             attendance.watcher =
@@ -79,6 +81,7 @@ struct Listener {
     catalog: Weak<Catalog>,
     gate: Weak<Gate>,
     upstream: Weak<Upstream>,
+    knowledge: Weak<Knowledge>,
     speaker: Speaker,
 }
 
@@ -140,16 +143,19 @@ impl Listener {
         let (Some(catalog), Some(gate)) = (self.catalog.upgrade(), self.gate.upgrade()) else {
             return false;
         };
-        let Some(upstream) = self.upstream.upgrade() else { return false };
+        let there = (self.upstream.upgrade(), self.knowledge.upgrade());
+        let (Some(upstream), Some(knowledge)) = there else { return false };
         let stock = catalog.stock();
         for kind in ListKind::ALL {
             let is_resource = matches!(kind, ListKind::Resources | ListKind::Templates);
             let bits = if is_resource { bit(ListKind::Resources) } else { bit(kind) };
             if changed & bits != 0 && stock.list(kind).is_some() {
-                let (catalog, gate, upstream) = (catalog.clone(), gate.clone(), upstream.clone());
+                let (catalog, gate) = (catalog.clone(), gate.clone());
+                let (upstream, knowledge) = (upstream.clone(), knowledge.clone());
                 tokio::spawn(async move {
                     let wait = Duration::from_secs(tollgate_core::bounds::LISTING_SECS);
-                    catalog.want(&gate, &upstream, Need::List(kind), wait).await;
+                    let there = (&upstream, &knowledge);
+                    catalog.want(&gate, there, Need::List(kind), wait).await;
                 });
             }
         }
