@@ -1,7 +1,7 @@
 //! A client that sends whatever bytes it is told to and reads what comes back.
 
 use crate::DEADLINE;
-use crate::events::{Event, EventReader};
+use crate::events::{self, Event, EventReader};
 use crate::http1::{self, Length};
 use crate::post::Post;
 use serde_json::Value;
@@ -39,6 +39,19 @@ impl Response {
     #[must_use]
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The messages of the body, be it one object, a batch or a stream of events.
+    #[must_use]
+    pub fn messages(&self) -> Vec<Value> {
+        let kind = self.header("content-type").unwrap_or_default();
+        if kind.starts_with("text/event-stream") {
+            return events::data_of(&self.body).iter().map(|data| json_of(data)).collect();
+        }
+        match self.json() {
+            Value::Array(messages) => messages,
+            message => vec![message],
+        }
     }
 
     /// The code of the JSON-RPC error in the body.
@@ -102,6 +115,13 @@ impl RawClient {
     pub async fn ask(&mut self, post: &Post) -> Response {
         self.send(&post.bytes()).await;
         self.response().await.expect("an answer")
+    }
+
+    /// The same for an answer that may take longer than anything that should happen at once.
+    pub async fn ask_within(&mut self, post: &Post, deadline: Duration) -> Response {
+        self.send(&post.bytes()).await;
+        let answer = tokio::time::timeout(deadline, self.read_response()).await;
+        answer.expect("an answer in time").expect("an answer")
     }
 
     /// Reads one response; `None` if the connection ends before its head does.
@@ -178,6 +198,10 @@ impl RawClient {
         }
         Some(std::mem::take(&mut self.buffer))
     }
+}
+
+fn json_of(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_default()
 }
 
 /// Sends one request on a connection of its own and reads its response.

@@ -21,8 +21,9 @@ const POLL: Duration = Duration::from_millis(5);
 pub struct Configuration {
     gate: String,
     sections: String,
-    upstreams: Vec<(String, Vec<String>, String, String)>,
-    routes: Vec<(String, String)>,
+    /// Name, the section of its transport, further keys, further keys of the section.
+    upstreams: Vec<(String, String, String, String)>,
+    routes: Vec<(String, String, String)>,
 }
 
 impl Configuration {
@@ -32,11 +33,31 @@ impl Configuration {
         Self::default().upstream("peer", endpoints).upstream_key("era: both").route("/mcp", "peer")
     }
 
+    /// Upstreams of both eras, each at one endpoint, together on the route `/mcp`.
+    #[must_use]
+    pub fn hub(members: &[(&str, SocketAddr)]) -> Self {
+        let names: Vec<&str> = members.iter().map(|(name, _)| *name).collect();
+        let with = |file: Self, (name, address): &(&str, SocketAddr)| {
+            file.upstream(name, &[*address]).upstream_key("era: both")
+        };
+        members.iter().fold(Self::default(), with).route("/mcp", &names.join(", "))
+    }
+
     /// Adds an upstream.
     #[must_use]
     pub fn upstream(mut self, name: &str, endpoints: &[SocketAddr]) -> Self {
-        let urls = endpoints.iter().map(|address| format!("http://{address}/mcp")).collect();
-        self.upstreams.push((name.to_owned(), urls, String::new(), String::new()));
+        let urls: Vec<String> =
+            endpoints.iter().map(|address| format!("\"http://{address}/mcp\"")).collect();
+        let section = format!("http: {{ endpoints: [{}]", urls.join(", "));
+        self.upstreams.push((name.to_owned(), section, String::new(), String::new()));
+        self
+    }
+
+    /// Adds an upstream on HTTP+SSE, whose stream is at `/sse`.
+    #[must_use]
+    pub fn sse_upstream(mut self, name: &str, address: SocketAddr) -> Self {
+        let section = format!("sse: {{ url: \"http://{address}/sse\"");
+        self.upstreams.push((name.to_owned(), section, String::new(), String::new()));
         self
     }
 
@@ -48,7 +69,7 @@ impl Configuration {
         self
     }
 
-    /// Adds a key to `http` of the last upstream (`timeouts: { total: 1s }`).
+    /// Adds a key to `http` or `sse` of the last upstream (`timeouts: { total: 1s }`).
     #[must_use]
     pub fn http_key(mut self, key: &str) -> Self {
         let last = self.upstreams.last_mut().expect("an upstream first");
@@ -56,10 +77,18 @@ impl Configuration {
         self
     }
 
-    /// Adds a route.
+    /// Adds a route to upstreams, whose names are joined by commas.
     #[must_use]
-    pub fn route(mut self, path: &str, upstream: &str) -> Self {
-        self.routes.push((path.to_owned(), upstream.to_owned()));
+    pub fn route(mut self, path: &str, upstreams: &str) -> Self {
+        self.routes.push((path.to_owned(), upstreams.to_owned(), String::new()));
+        self
+    }
+
+    /// Adds a key to the last route (`tools: { exclude: ["*"] }`).
+    #[must_use]
+    pub fn route_key(mut self, key: &str) -> Self {
+        let last = self.routes.last_mut().expect("a route first");
+        last.2.push_str(&format!(", {key}"));
         self
     }
 
@@ -86,15 +115,12 @@ impl Configuration {
             self.gate, self.sections
         );
         text.push_str("upstreams:\n");
-        for (name, urls, keys, http) in &self.upstreams {
-            let urls = urls.join("\", \"");
-            text.push_str(&format!(
-                "  {name}: {{ http: {{ endpoints: [\"{urls}\"]{http} }}{keys} }}\n"
-            ));
+        for (name, section, keys, more) in &self.upstreams {
+            text.push_str(&format!("  {name}: {{ {section}{more} }}{keys} }}\n"));
         }
         text.push_str("routes:\n");
-        for (path, upstream) in &self.routes {
-            text.push_str(&format!("  {path}: {{ upstreams: [{upstream}] }}\n"));
+        for (path, upstreams, keys) in &self.routes {
+            text.push_str(&format!("  {path}: {{ upstreams: [{upstreams}]{keys} }}\n"));
         }
         text
     }
@@ -175,6 +201,15 @@ impl GateProcess {
     #[must_use]
     pub fn stderr(&self) -> String {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until the gate has written this. Fails the test at the deadline.
+    pub async fn wait_for_log(&self, text: &str) {
+        let deadline = Instant::now() + DEADLINE;
+        while !self.stderr().contains(text) {
+            assert!(Instant::now() < deadline, "no `{text}` in the log:\n{}", self.stderr());
+            tokio::time::sleep(POLL).await;
+        }
     }
 
     /// What `/status` tells.

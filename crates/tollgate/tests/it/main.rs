@@ -18,6 +18,22 @@ mod framing;
 #[cfg(test)]
 mod http2;
 #[cfg(test)]
+mod http_sse;
+#[cfg(test)]
+mod http_sse_attacks;
+#[cfg(test)]
+mod http_sse_upstream;
+#[cfg(test)]
+mod hub_asks;
+#[cfg(test)]
+mod hub_hostile;
+#[cfg(test)]
+mod hub_lists;
+#[cfg(test)]
+mod hub_names;
+#[cfg(test)]
+mod hub_sessions;
+#[cfg(test)]
 mod life;
 #[cfg(test)]
 mod lifetimes;
@@ -35,6 +51,8 @@ mod secure;
 mod sessions;
 #[cfg(test)]
 mod shapes;
+#[cfg(test)]
+mod soft;
 #[cfg(test)]
 mod stdio_calls;
 #[cfg(test)]
