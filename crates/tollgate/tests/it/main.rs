@@ -20,11 +20,15 @@ mod http2;
 #[cfg(test)]
 mod hub_asks;
 #[cfg(test)]
+mod hub_eras;
+#[cfg(test)]
 mod hub_hostile;
 #[cfg(test)]
 mod hub_lists;
 #[cfg(test)]
 mod hub_names;
+#[cfg(test)]
+mod hub_resources;
 #[cfg(test)]
 mod hub_sessions;
 #[cfg(test)]
