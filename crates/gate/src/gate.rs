@@ -71,8 +71,14 @@ impl Gate {
         let old = self.snapshot.load_full();
         let next = Arc::new(Snapshot::compile(settings, Some(&old), &*self.entropy)?);
         self.snapshot.store(next.clone());
+        self.news.tell();
         for upstream in next.upstreams.iter() {
             upstream.start_background();
+        }
+        for past in old.upstreams.iter() {
+            if !next.upstreams.get(past.name()).is_some_and(|now| Arc::ptr_eq(now, past)) {
+                past.leave();
+            }
         }
         Ok(())
     }

@@ -6,10 +6,10 @@ use crate::http1::{self, Length};
 use crate::post::Post;
 use serde_json::Value;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// One HTTP response.
 #[derive(Clone, Debug)]
@@ -73,6 +73,15 @@ impl RawClient {
     /// Connects.
     pub async fn connect(address: SocketAddr) -> Self {
         let socket = TcpStream::connect(address).await.expect("the gate accepts");
+        socket.set_nodelay(true).expect("a socket takes options");
+        Self { socket, buffer: Vec::new(), events: EventReader::default() }
+    }
+
+    /// Connects from an address of this machine's own, as another agent.
+    pub async fn connect_from(from: IpAddr, address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(SocketAddr::new(from, 0)).expect("an address of this machine");
+        let socket = socket.connect(address).await.expect("the gate accepts");
         socket.set_nodelay(true).expect("a socket takes options");
         Self { socket, buffer: Vec::new(), events: EventReader::default() }
     }

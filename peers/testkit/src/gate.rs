@@ -183,6 +183,12 @@ impl GateProcess {
         }
     }
 
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What the gate has written to standard error.
     #[must_use]
     pub fn stderr(&self) -> String {

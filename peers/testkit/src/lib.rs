@@ -33,6 +33,8 @@ pub mod events;
 
 pub mod h2;
 
+pub mod stdio;
+
 mod http1;
 
 use std::time::Duration;
@@ -49,3 +51,4 @@ pub use member::Member;
 pub use post::{Post, legacy_bodyless, legacy_initialize, legacy_post, modern_call};
 pub use recorder::{Recorded, Recorder};
 pub use script::{Act, Feed, Pen, Reply};
+pub use stdio::StdioHouse;

@@ -18,6 +18,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tollgate_core::bounds::{LEG_STREAM_TRIES_MAX, SUBSCRIBED_WAIT_SECS};
+use tollgate_core::ids::UpstreamName;
 use tollgate_core::refusal::{Reason, Refusal};
 use tollgate_mcp::json::{Message, Span, elements, find_path};
 use tollgate_mcp::reply::glance;
@@ -86,8 +87,9 @@ impl Front<'_> {
             if let Ok(response) = forward.post_anywhere(&share).await
                 && let GateBody::Stream(stream) = response.into_body()
             {
-                chorus.pumps.spawn(pump(leg, *stream, chorus.tell.clone()));
-                waiting.push(leg);
+                let there = self.call.route.legs[leg].clone();
+                waiting.push(there.upstream.name().clone());
+                chorus.pumps.spawn(pump(there, *stream, chorus.tell.clone()));
             }
         }
         Ok(chorus.respond(Acknowledgement { meta, waiting }))
@@ -163,7 +165,7 @@ impl AsyncOpening for Nothing {
 /// The first message of a modern subscription, which waits a moment for those of the upstreams.
 struct Acknowledgement {
     meta: String,
-    waiting: Vec<usize>,
+    waiting: Vec<UpstreamName>,
 }
 
 impl AsyncOpening for Acknowledgement {
@@ -177,7 +179,7 @@ impl AsyncOpening for Acknowledgement {
                 continue;
             };
             if is_acknowledgement(&message) {
-                self.waiting.retain(|waiting| *waiting != leg);
+                self.waiting.retain(|waiting| waiting != leg.upstream.name());
                 for (at, key) in ["resourceSubscriptions", "taskIds"].into_iter().enumerate() {
                     let whole = Span::new(0, message.len());
                     let listed = find_path(&message, whole, &["params", "notifications", key]);
@@ -186,7 +188,7 @@ impl AsyncOpening for Acknowledgement {
                     honoured[at].extend(listed.into_iter().map(text));
                 }
             } else {
-                early.extend(chorus.hear(leg, &event));
+                early.extend(chorus.hear(&leg, &event));
             }
         }
         let keys = ["toolsListChanged", "promptsListChanged", "resourcesListChanged"];

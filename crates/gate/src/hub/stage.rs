@@ -8,7 +8,7 @@ use super::stream::TOLD;
 use crate::call::{Ask, Call};
 use crate::gate::Gate;
 use crate::session::Held;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{self, Leg, Snapshot};
 use std::sync::Arc;
 use tollgate_core::bounds::LIST_WAIT_SECS;
 use tollgate_core::principal::Principal;
@@ -71,11 +71,52 @@ impl Stage {
         })
     }
 
-    /// Notes that a leg's list changed.
-    pub(super) fn note_changed(&self, leg: usize, kind: ListKind) {
-        if let Some(leg) = self.call.route.legs.get(leg) {
-            leg.knowledge.catalogs().note_changed(kind);
-        }
+    /// Whether the configuration it was made under is still in force.
+    pub(super) fn is_in_force(&self) -> bool {
+        Arc::ptr_eq(&self.snapshot, &self.gate.snapshot())
+    }
+
+    /// The same under the configuration in force; `None` if that has no such hub.
+    pub(super) fn renewed(&self) -> Option<Arc<Self>> {
+        let snapshot = self.gate.snapshot();
+        let route = snapshot.routes.get(self.call.route.path.as_str())?.clone();
+        let snapshot::Plan::Hub(plan) = &route.plan else { return None };
+        let plan = plan.clone();
+        let ask = Ask::Stream { last_event_id: None };
+        let call = Call { route, ask, session_id: None, caller: self.call.caller };
+        Some(Arc::new(Self {
+            gate: self.gate.clone(),
+            snapshot,
+            call,
+            principal: self.principal.clone(),
+            plan,
+            held: self.held.clone(),
+            audience: self.audience.clone(),
+        }))
+    }
+
+    /// Whether agents of the other stage see the same as those of this one.
+    pub(super) fn shows_what(&self, other: &Self) -> bool {
+        let settings = |stage: &Self| {
+            let mut routes = stage.snapshot.settings.routes.iter();
+            routes.find(|route| route.path == stage.call.route.path).cloned()
+        };
+        let (own, others) = (&self.call.route.legs, &other.call.route.legs);
+        // What is known of an upstream is kept for as long as the upstream is configured the same.
+        let is_same = |(a, b): (&Arc<Leg>, &Arc<Leg>)| Arc::ptr_eq(&a.knowledge, &b.knowledge);
+        settings(self) == settings(other)
+            && own.len() == others.len()
+            && own.iter().zip(others).all(is_same)
+    }
+
+    /// The leg of this number.
+    pub(super) fn leg(&self, number: usize) -> Option<Arc<Leg>> {
+        self.call.route.legs.get(number).cloned()
+    }
+
+    /// Whether this leg's upstream is on the hub.
+    pub(super) fn has(&self, leg: &Leg) -> bool {
+        self.call.route.legs.iter().any(|own| own.upstream.name() == leg.upstream.name())
     }
 
     /// Has the lists of these kinds read, so that word of their changes comes in.

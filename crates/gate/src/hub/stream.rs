@@ -14,6 +14,7 @@ use super::stage::Stage;
 use crate::body::GateBody;
 use crate::relay::StreamBody;
 use crate::session::OpenStream;
+use crate::snapshot::Leg;
 use crate::streams::StreamSlot;
 use bytes::Bytes;
 use http::Response;
@@ -35,15 +36,15 @@ pub(super) const TOLD: [(ListKind, &str); 3] = [
     (ListKind::Resources, "notifications/resources/list_changed"),
 ];
 
-/// What a leg said: the number of the leg, and the event.
-pub(super) type Said = (usize, Event);
+/// What a leg said.
+pub(super) type Said = (Arc<Leg>, Event);
 
 /// Reads a leg's stream to its end, or until nobody listens any more.
-pub(super) async fn pump(leg: usize, mut stream: StreamBody, events: mpsc::Sender<Said>) {
+pub(super) async fn pump(leg: Arc<Leg>, mut stream: StreamBody, events: mpsc::Sender<Said>) {
     let mut splitter = Splitter::new(REPLY_BYTES_MAX);
     loop {
         while let Ok(Some(event)) = splitter.next() {
-            if events.send((leg, event)).await.is_err() {
+            if events.send((leg.clone(), event)).await.is_err() {
                 return;
             }
         }
@@ -141,9 +142,9 @@ impl Chorus {
                     if self.ends_with_legs && self.pumps.is_empty() && self.said.is_empty() { break }
                     None
                 }
-                Some((leg, event)) = self.said.recv() => self.hear(leg, &event),
+                Some((leg, event)) = self.said.recv() => self.hear(&leg, &event),
                 told = news.changed() => {
-                    if told.is_err() { break }
+                    if told.is_err() || !self.follow() { break }
                     let before = std::mem::replace(&mut self.known, self.stage.stamps());
                     let changed = |at: &usize| self.known[*at] != before[*at];
                     let changed: Vec<usize> = (0..TOLD.len()).filter(changed).collect();
@@ -172,14 +173,31 @@ impl Chorus {
     pub(super) fn join(&mut self, leg: usize, resumed: Option<Bytes>) {
         let (stage, tell) = (self.stage.clone(), self.tell.clone());
         self.pumps.spawn(async move {
+            let Some(there) = stage.leg(leg) else { return };
             if let Some(stream) = stage.leg_stream(leg, resumed).await {
-                pump(leg, stream, tell).await;
+                pump(there, stream, tell).await;
             }
         });
     }
 
+    /// Goes on under the configuration in force. Says whether it still has this hub.
+    fn follow(&mut self) -> bool {
+        if self.stage.is_in_force() {
+            return true;
+        }
+        let Some(stage) = self.stage.renewed() else { return false };
+        if !stage.shows_what(&self.stage) {
+            (0..TOLD.len()).for_each(|at| self.note(at));
+        }
+        self.stage = stage;
+        true
+    }
+
     /// The piece an event becomes; `None` for what agents are told later, or not at all.
-    pub(super) fn hear(&mut self, leg: usize, event: &Event) -> Option<Bytes> {
+    pub(super) fn hear(&mut self, leg: &Leg, event: &Event) -> Option<Bytes> {
+        if !self.stage.has(leg) {
+            return None;
+        }
         let Some(message) = event.data.as_ref().filter(|data| !data.is_empty()) else {
             return event.id.is_some().then(|| event.raw.clone());
         };
@@ -188,7 +206,7 @@ impl Chorus {
         let Some(kind) = method.as_deref().and_then(changed_list) else {
             return Some(event.raw.clone());
         };
-        self.stage.note_changed(leg, kind);
+        leg.knowledge.catalogs().note_changed(kind);
         if let Some(at) = TOLD.iter().position(|(told, _)| *told == kind) {
             self.note(at);
             // What it said is told by now: the next change of something else must not tell it again.

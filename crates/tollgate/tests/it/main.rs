@@ -50,6 +50,14 @@ mod sessions;
 #[cfg(test)]
 mod shapes;
 #[cfg(test)]
+mod stdio_calls;
+#[cfg(test)]
+mod stdio_life;
+#[cfg(test)]
+mod stdio_noise;
+#[cfg(test)]
+mod stdio_sharing;
+#[cfg(test)]
 mod streams;
 
 /// The gate under test.

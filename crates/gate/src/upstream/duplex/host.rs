@@ -62,6 +62,23 @@ pub struct HostStatus {
     pub paused: Option<Duration>,
 }
 
+impl std::fmt::Display for HostStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} open, {} opened in all, {} failed", self.lines, self.opened, self.failures)?;
+        if !self.processes.is_empty() {
+            let pids: Vec<String> = self.processes.iter().map(u32::to_string).collect();
+            write!(f, "; guards: {}", pids.join(" "))?;
+        }
+        if let Some(paused) = self.paused {
+            write!(f, "; the next is opened in {} s at the earliest", paused.as_secs() + 1)?;
+        }
+        match &self.last_failure {
+            Some(why) => write!(f, "; last failure: {why}"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// See the file's head.
 #[derive(Debug)]
 pub struct Host {
@@ -289,6 +306,19 @@ impl Host {
         rooms.lines.remove(&conversation.number);
         if is_good {
             rooms.backoffs[of(conversation.era)].succeed();
+        }
+    }
+
+    /// The configuration has moved on: each line is closed behind the calls that it has, and no line
+    /// is opened any more.
+    pub(crate) fn leave(&self) {
+        let lines: Vec<Arc<Conversation>> = {
+            let mut rooms = self.rooms.lock();
+            rooms.is_closed = true;
+            rooms.lines.values().cloned().collect()
+        };
+        for line in lines {
+            line.leave_behind_calls();
         }
     }
 
