@@ -298,6 +298,26 @@ async fn one_subscription_hears_of_several_upstreams() {
     hub.peers[1].wait_for_hangup("subscriptions/listen", DEADLINE).await;
 }
 
+#[tokio::test] // F3.
+async fn a_subscription_does_not_wait_for_an_upstream_that_hangs() {
+    let (one, two) = (Member::new(), Member::new());
+    for member in [&one, &two] {
+        member.declare(json!({ "resources": { "subscribe": true } }));
+    }
+    let hub = Hub::open(GATE, &[("one", &one), ("two", &two)]).await;
+    hub.peers[0].follow(move |request| match request.rpc_method().as_deref() {
+        Some("subscriptions/listen") => Reply::hang(),
+        _ => one.answer(request),
+    });
+    let uris = json!(["tollgate+one:x://1", "tollgate+two:x://2"]);
+    let begun = std::time::Instant::now();
+    let mut stream = listening(&hub, json!({ "resourceSubscriptions": uris })).await;
+    let first = next(&mut stream).await;
+    let granted = &first["params"]["notifications"]["resourceSubscriptions"];
+    assert_eq!(granted, &json!(["tollgate+two:x://2"]));
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+}
+
 #[tokio::test] // F5: modern agents cancel by leaving.
 async fn a_modern_caller_that_leaves_cancels_its_call_at_its_upstream() {
     let (hub, _, two) = pair(|file| file).await;

@@ -28,6 +28,8 @@ mod hub_lists;
 #[cfg(test)]
 mod hub_names;
 #[cfg(test)]
+mod hub_reload;
+#[cfg(test)]
 mod hub_resources;
 #[cfg(test)]
 mod hub_sessions;
