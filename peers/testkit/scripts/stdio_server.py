@@ -114,6 +114,7 @@ def call(params):
     if name == "many":
         for step in range(given["messages"]):
             note("notifications/message", level="info", data="x" * given.get("bytes", 10))
+        STATE["many"] = True
         return "many"
     if name == "stderr":
         for line in range(given["lines"]):

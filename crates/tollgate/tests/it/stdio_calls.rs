@@ -2,9 +2,9 @@
 
 use crate::GATE;
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use testkit::stdio::{last_message, messages, modern_tool, text_of, tool_call};
-use testkit::{StdioHouse, legacy_post, modern_call};
+use testkit::{DEADLINE, StdioHouse, legacy_post, modern_call};
 
 async fn house(keys: &str) -> StdioHouse {
     StdioHouse::open(GATE, &[], keys).await
@@ -181,7 +181,7 @@ async fn a_crash_fails_its_calls_at_once_and_ends_its_sessions() {
     let lost = house.ask(&tool_call(&session, json!(2), "exit", json!({}))).await;
     assert_eq!(lost.status, 502, "{}", lost.text());
     assert_eq!(waiting.response().await.expect("an answer").status, 502);
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < DEADLINE, "{:?}", begun.elapsed());
     let gone = house.ask(&tool_call(&session, json!(3), "echo", json!({ "text": "x" }))).await;
     assert_eq!(gone.status, 404);
     assert_eq!(house.call(&other, "echo", json!({ "text": "on" })).await, "on");
@@ -201,9 +201,9 @@ async fn a_recoverable_session_goes_on_in_a_new_process() {
 
 #[tokio::test]
 async fn deadlines_hold_and_leave_the_process_to_others() {
-    let house = house("stop: 300ms\n      timeouts: { first_byte: 300ms }").await;
+    let house = house("stop: 300ms\n      timeouts: { first_byte: 2s }").await;
     let session = house.session("a", &json!({})).await;
-    let late = house.ask(&tool_call(&session, json!(1), "sleep", json!({ "seconds": 2 }))).await;
+    let late = house.ask(&tool_call(&session, json!(1), "sleep", json!({ "seconds": 6 }))).await;
     assert_eq!(late.status, 504, "{}", late.text());
     assert_eq!(house.call(&session, "echo", json!({ "text": "on" })).await, "on");
 }
