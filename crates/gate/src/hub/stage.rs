@@ -84,7 +84,8 @@ impl Stage {
         let snapshot::Plan::Hub(plan) = &route.plan else { return None };
         let plan = plan.clone();
         let ask = Ask::Stream { last_event_id: None };
-        let call = Call { route, ask, session_id: None, caller: self.call.caller };
+        let caller = self.call.caller;
+        let call = Call { route, ask, session_id: None, user_agent: None, caller };
         Some(Arc::new(Self {
             gate: self.gate.clone(),
             snapshot,
