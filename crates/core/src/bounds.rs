@@ -157,6 +157,8 @@ pub const IMPORT_BYTES_MAX: usize = MIB;
 pub const IMPORT_DEPTH_MAX: usize = 64;
 /// Longest piece of a file that could not be imported and is shown in a comment, in characters.
 pub const IMPORT_SHOWN_MAX: usize = 300;
+/// Most times a request from the shell is answered with a question instead of a result.
+pub const AGENT_ROUNDS_MAX: usize = 8;
 
 /// Each endpoint is asked for its health every so many seconds.
 pub const HEALTH_EVERY_SECS: u64 = 5;
@@ -307,6 +309,8 @@ pub const LINE_UNREAD_MAX: usize = 1_024;
 pub const LINE_UNREAD_BYTES_MAX: usize = 2 * LINE_BYTES_MAX;
 /// Messages kept for a session whose stream is not open yet: servers ask for roots at once.
 pub const LINE_HELD_MAX: usize = 16;
+/// Longest of them, in bytes; longer ones come when there is somebody to take them, or not at all.
+pub const LINE_HELD_BYTES_MAX: usize = 64 * KIB;
 /// Characters of a line of noise, or of a process's last words, that are shown.
 pub const LINE_SHOWN_CHARS_MAX: usize = 200;
 /// Bytes of a line on a child's standard error that are logged.

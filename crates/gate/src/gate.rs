@@ -78,6 +78,11 @@ impl Gate {
         for upstream in next.upstreams.iter() {
             upstream.start_background();
         }
+        for past in old.upstreams.iter() {
+            if !next.upstreams.get(past.name()).is_some_and(|now| Arc::ptr_eq(now, past)) {
+                past.leave();
+            }
+        }
         Ok(())
     }
 

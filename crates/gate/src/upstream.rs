@@ -250,6 +250,14 @@ impl Upstream {
         closed.into_iter().all(|is_closed| is_closed)
     }
 
+    /// Another configuration is in force: what it runs ends behind the calls in progress, also where
+    /// open streams still know it.
+    pub(crate) fn leave(&self) {
+        for host in self.table.load().active.iter().filter_map(|endpoint| endpoint.host()) {
+            host.leave();
+        }
+    }
+
     /// Starts health checks, resolution and the reaper of idle connections. They end when the
     /// upstream is dropped. Does nothing the second time.
     pub fn start_background(self: &Arc<Self>) {

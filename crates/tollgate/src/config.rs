@@ -61,6 +61,31 @@ pub(crate) struct Checked {
 /// # Errors
 /// Everything that is wrong with it, for a person to read.
 pub(crate) fn load(path: &Path) -> Result<Checked, Report> {
+    load_with(path, &|name| std::env::var(name).ok())
+}
+
+/// The same for those who only look at it: a variable that is not set has some value. What comes of it
+/// must not be served.
+///
+/// # Errors
+/// Everything that is wrong with it besides.
+pub(crate) fn look_at(path: &Path) -> Result<Checked, Report> {
+    let real = load(path);
+    // Whether a variable holds a host or a URL, only its place knows.
+    let stand_ins = ["unset.invalid", "https://unset.invalid"];
+    let looked = stand_ins.into_iter().find_map(|stand_in| {
+        let environment = |name: &str| {
+            std::env::var(name).ok().filter(|value| !value.is_empty()).or(Some(stand_in.to_owned()))
+        };
+        load_with(path, &environment).ok()
+    });
+    match (real, looked) {
+        (Err(_), Some(looked)) => Ok(looked),
+        (real, _) => real,
+    }
+}
+
+fn load_with(path: &Path, environment: Environment<'_>) -> Result<Checked, Report> {
     let help =
         "name the file with `--config FILE` or in TOLLGATE_CONFIG; `tollgate demo` needs none";
     let content = match read_bounded(path, CONFIG_BYTES_MAX) {
@@ -79,7 +104,7 @@ pub(crate) fn load(path: &Path) -> Result<Checked, Report> {
         return Err(Report::unreadable(path, "the file is not UTF-8 text".to_owned(), help));
     };
     let folder = path.parent().unwrap_or(Path::new(""));
-    let mut checked = judge(path, folder, &source, &|name| std::env::var(name).ok())?;
+    let mut checked = judge(path, folder, &source, environment)?;
     checked.watched.insert(0, path.to_owned());
     Ok(checked)
 }

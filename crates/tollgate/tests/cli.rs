@@ -73,7 +73,8 @@ fn help_shows_the_first_commands_and_the_exit_codes() {
 
 #[test]
 fn every_command_has_an_example_and_a_next_step() {
-    for command in ["serve", "demo", "check", "import", "schema", "completions"] {
+    for command in ["serve", "demo", "check", "import", "connect", "tools", "schema", "completions"]
+    {
         let help = text(&tollgate(&[command, "--help"]).stdout);
         assert!(help.contains("Example:\n") && help.contains("Next: "), "{command}:\n{help}");
     }
@@ -83,9 +84,10 @@ fn every_command_has_an_example_and_a_next_step() {
 fn completions_know_the_commands() {
     for shell in ["bash", "zsh", "fish"] {
         let script = text(&tollgate(&["completions", shell]).stdout);
-        let missing = ["serve", "demo", "check", "import", "schema", "completions"]
-            .into_iter()
-            .find(|c| !script.contains(c));
+        let missing =
+            ["serve", "demo", "check", "import", "connect", "tools", "schema", "completions"]
+                .into_iter()
+                .find(|c| !script.contains(c));
         assert_eq!(missing, None, "{shell}");
     }
 }

@@ -1,15 +1,15 @@
 //! A client that sends whatever bytes it is told to and reads what comes back.
 
 use crate::DEADLINE;
-use crate::events::{Event, EventReader};
+use crate::events::{self, Event, EventReader};
 use crate::http1::{self, Length};
 use crate::post::Post;
 use serde_json::Value;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// One HTTP response.
 #[derive(Clone, Debug)]
@@ -41,6 +41,19 @@ impl Response {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
+    /// The messages of the body, be it one object, a batch or a stream of events.
+    #[must_use]
+    pub fn messages(&self) -> Vec<Value> {
+        let kind = self.header("content-type").unwrap_or_default();
+        if kind.starts_with("text/event-stream") {
+            return events::data_of(&self.body).iter().map(|data| json_of(data)).collect();
+        }
+        match self.json() {
+            Value::Array(messages) => messages,
+            message => vec![message],
+        }
+    }
+
     /// The code of the JSON-RPC error in the body.
     #[must_use]
     pub fn code(&self) -> Option<i64> {
@@ -60,6 +73,15 @@ impl RawClient {
     /// Connects.
     pub async fn connect(address: SocketAddr) -> Self {
         let socket = TcpStream::connect(address).await.expect("the gate accepts");
+        socket.set_nodelay(true).expect("a socket takes options");
+        Self { socket, buffer: Vec::new(), events: EventReader::default() }
+    }
+
+    /// Connects from an address of this machine's own, as another agent.
+    pub async fn connect_from(from: IpAddr, address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(SocketAddr::new(from, 0)).expect("an address of this machine");
+        let socket = socket.connect(address).await.expect("the gate accepts");
         socket.set_nodelay(true).expect("a socket takes options");
         Self { socket, buffer: Vec::new(), events: EventReader::default() }
     }
@@ -93,6 +115,13 @@ impl RawClient {
     pub async fn ask(&mut self, post: &Post) -> Response {
         self.send(&post.bytes()).await;
         self.response().await.expect("an answer")
+    }
+
+    /// The same for an answer that may take longer than anything that should happen at once.
+    pub async fn ask_within(&mut self, post: &Post, deadline: Duration) -> Response {
+        self.send(&post.bytes()).await;
+        let answer = tokio::time::timeout(deadline, self.read_response()).await;
+        answer.expect("an answer in time").expect("an answer")
     }
 
     /// Reads one response; `None` if the connection ends before its head does.
@@ -169,6 +198,10 @@ impl RawClient {
         }
         Some(std::mem::take(&mut self.buffer))
     }
+}
+
+fn json_of(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_default()
 }
 
 /// Sends one request on a connection of its own and reads its response.

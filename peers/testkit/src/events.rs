@@ -59,6 +59,16 @@ impl EventReader {
     }
 }
 
+/// The data of all events of a whole body that have some.
+pub(crate) fn data_of(body: &[u8]) -> Vec<String> {
+    let mut reader = EventReader::new(false);
+    let mut buffer = body.to_vec();
+    std::iter::from_fn(|| reader.take(&mut buffer))
+        .map(|event| event.data)
+        .filter(|data| !data.is_empty())
+        .collect()
+}
+
 fn parse(text: &str) -> Event {
     let mut event = Event::default();
     let mut data: Vec<&str> = Vec::new();

@@ -33,6 +33,16 @@ impl Configuration {
         Self::default().upstream("peer", endpoints).upstream_key("era: both").route("/mcp", "peer")
     }
 
+    /// Upstreams of both eras, each at one endpoint, together on the route `/mcp`.
+    #[must_use]
+    pub fn hub(members: &[(&str, SocketAddr)]) -> Self {
+        let names: Vec<&str> = members.iter().map(|(name, _)| *name).collect();
+        let with = |file: Self, (name, address): &(&str, SocketAddr)| {
+            file.upstream(name, &[*address]).upstream_key("era: both")
+        };
+        members.iter().fold(Self::default(), with).route("/mcp", &names.join(", "))
+    }
+
     /// Adds an upstream.
     #[must_use]
     pub fn upstream(mut self, name: &str, endpoints: &[SocketAddr]) -> Self {
@@ -67,14 +77,14 @@ impl Configuration {
         self
     }
 
-    /// Adds a route.
+    /// Adds a route to upstreams, whose names are joined by commas.
     #[must_use]
-    pub fn route(mut self, path: &str, upstream: &str) -> Self {
-        self.routes.push((path.to_owned(), upstream.to_owned(), String::new()));
+    pub fn route(mut self, path: &str, upstreams: &str) -> Self {
+        self.routes.push((path.to_owned(), upstreams.to_owned(), String::new()));
         self
     }
 
-    /// Adds a key to the last route (`sse: true`).
+    /// Adds a key to the last route (`tools: { exclude: ["*"] }`).
     #[must_use]
     pub fn route_key(mut self, key: &str) -> Self {
         let last = self.routes.last_mut().expect("a route first");
@@ -109,8 +119,8 @@ impl Configuration {
             text.push_str(&format!("  {name}: {{ {section}{more} }}{keys} }}\n"));
         }
         text.push_str("routes:\n");
-        for (path, upstream, keys) in &self.routes {
-            text.push_str(&format!("  {path}: {{ upstreams: [{upstream}]{keys} }}\n"));
+        for (path, upstreams, keys) in &self.routes {
+            text.push_str(&format!("  {path}: {{ upstreams: [{upstreams}]{keys} }}\n"));
         }
         text
     }
@@ -179,6 +189,12 @@ impl GateProcess {
             assert!(Instant::now() < deadline, "the gate does not listen:\n{log}");
             tokio::time::sleep(POLL).await;
         }
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// What the gate has written to standard error.

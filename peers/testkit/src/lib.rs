@@ -19,6 +19,12 @@ pub mod script;
 
 pub mod peer;
 
+pub mod member;
+
+pub mod hub;
+
+pub mod agent;
+
 pub mod sse_peer;
 
 pub mod client;
@@ -29,6 +35,8 @@ pub mod events;
 
 pub mod h2;
 
+pub mod stdio;
+
 mod http1;
 
 use std::time::Duration;
@@ -36,9 +44,13 @@ use std::time::Duration;
 /// The longest any peer waits for anything that should happen at once.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
+pub use agent::Agent;
 pub use client::{RawClient, Response};
 pub use gate::{Configuration, GateProcess};
 pub use house::House;
+pub use hub::Hub;
+pub use member::Member;
 pub use post::{Post, legacy_bodyless, legacy_initialize, legacy_post, modern_call};
 pub use recorder::{Recorded, Recorder};
-pub use script::{Act, Reply};
+pub use script::{Act, Feed, Pen, Reply};
+pub use stdio::StdioHouse;

@@ -5,8 +5,9 @@
 
 use crate::DEADLINE;
 use crate::http1::{self, Head, Length};
+use crate::member::Member;
 use crate::peer;
-use crate::script::{self, Act, Reply};
+use crate::script::{self, Act, Feed, Reply};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
@@ -125,6 +126,12 @@ impl Recorder {
     /// An upstream with the sessions of this peer, which the test can make it forget.
     pub async fn of(peer: Arc<peer::Peer>) -> Self {
         Self::scripted(move |request| peer.answer(request)).await
+    }
+
+    /// An upstream with the offer of this member, which the test can change.
+    pub async fn of_member(member: &Arc<Member>) -> Self {
+        let member = Arc::clone(member);
+        Self::scripted(move |request| member.answer(request)).await
     }
 
     /// An upstream that answers as the script says.
@@ -306,6 +313,7 @@ async fn perform(act: Act, socket: &mut TcpStream, buffer: &mut Vec<u8>) -> Resu
             }
             Ok(())
         }
+        Act::Follow(feed) => follow(&feed, socket, buffer).await,
         Act::Say(what) => loop {
             let mut what = what.lock().await;
             let mut next = None;
@@ -322,6 +330,20 @@ async fn perform(act: Act, socket: &mut TcpStream, buffer: &mut Vec<u8>) -> Resu
         Act::Reset => {
             socket.set_zero_linger().expect("a socket takes options");
             Err(Ended)
+        }
+    }
+}
+
+async fn follow(feed: &Feed, socket: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<(), Ended> {
+    loop {
+        let closed = async { while socket.read_buf(buffer).await.is_ok_and(|read| read > 0) {} };
+        let next = tokio::select! {
+            next = feed.next() => next,
+            () = closed => return Err(Ended),
+        };
+        match next {
+            Some(bytes) => socket.write_all(&bytes).await.map_err(|_| Ended)?,
+            None => return Ok(()),
         }
     }
 }

@@ -8,6 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, mpsc, watch};
 
+/// Chunks waiting to be written to one stream.
+const CHUNKS_MAX: usize = 1_024;
+
 /// One thing a scripted upstream does.
 #[derive(Clone, Debug)]
 pub enum Act {
@@ -21,6 +24,8 @@ pub enum Act {
     Tell(watch::Sender<bool>),
     /// Writes these bytes one by one with a pause after each.
     Drip(Vec<u8>, Duration),
+    /// Writes what the test feeds, until it feeds no more.
+    Follow(Feed),
     /// Writes what comes as chunks of the body, until the other end is dropped.
     Say(Arc<Mutex<mpsc::Receiver<Vec<u8>>>>),
     /// Does nothing until the peer closes the connection.
@@ -29,6 +34,54 @@ pub enum Act {
     Close,
     /// Resets the connection.
     Reset,
+}
+
+/// The upstream's end of a stream that the test writes.
+#[derive(Clone, Debug)]
+pub struct Feed(Arc<Mutex<mpsc::Receiver<Vec<u8>>>>);
+
+impl Feed {
+    /// A feed, and the test's end of it, which takes events with [`Pen::event`].
+    #[must_use]
+    pub fn new() -> (Pen, Self) {
+        let (tell, heard) = mpsc::channel(CHUNKS_MAX);
+        (Pen(tell), Self(Arc::new(Mutex::new(heard))))
+    }
+
+    /// The next chunk; `None` when there will be none.
+    pub(crate) async fn next(&self) -> Option<Vec<u8>> {
+        self.0.lock().await.recv().await
+    }
+}
+
+/// The test's end of a stream. The stream ends when all its pens are gone.
+#[derive(Clone, Debug)]
+pub struct Pen(mpsc::Sender<Vec<u8>>);
+
+impl Pen {
+    /// Writes one event with this data. Nobody may listen any more, which is no error.
+    pub fn event(&self, data: &str) {
+        self.write(format!("event: message\ndata: {data}\n\n").as_bytes());
+    }
+
+    /// Writes these bytes as they are.
+    pub fn write(&self, bytes: &[u8]) {
+        let _left = self.0.try_send(chunk(bytes));
+    }
+
+    /// Whether somebody still listens.
+    #[must_use]
+    pub fn is_heard(&self) -> bool {
+        !self.0.is_closed()
+    }
+}
+
+/// One chunk of a chunked body.
+pub(crate) fn chunk(bytes: &[u8]) -> Vec<u8> {
+    let mut chunk = format!("{:x}\r\n", bytes.len()).into_bytes();
+    chunk.extend_from_slice(bytes);
+    chunk.extend_from_slice(b"\r\n");
+    chunk
 }
 
 /// The answer to one request.
@@ -133,12 +186,4 @@ fn head(status: u16, headers: &[(&str, &str)]) -> Vec<u8> {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     head.into_bytes()
-}
-
-/// One chunk of a chunked body.
-pub(crate) fn chunk(bytes: &[u8]) -> Vec<u8> {
-    let mut chunk = format!("{:x}\r\n", bytes.len()).into_bytes();
-    chunk.extend_from_slice(bytes);
-    chunk.extend_from_slice(b"\r\n");
-    chunk
 }

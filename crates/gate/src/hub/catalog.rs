@@ -94,6 +94,8 @@ pub(crate) struct Catalog {
     /// How often agents had reason to read each list again.
     news: [AtomicU64; 4],
     is_watched: AtomicBool,
+    /// Somebody waited for a list of the task at work in vain.
+    is_late: AtomicBool,
     used_at: AtomicU64,
     // A plain mutex: held for one look at whether a task is at work.
     at_work: Mutex<Option<channel::Receiver<()>>>,
@@ -168,6 +170,7 @@ impl Catalog {
             missed: AtomicU8::new(0),
             news: Default::default(),
             is_watched: AtomicBool::new(false),
+            is_late: AtomicBool::new(false),
             used_at: AtomicU64::new(now.0),
             at_work: Mutex::new(None),
             attendance: tokio::sync::Mutex::new(None),
@@ -228,8 +231,15 @@ impl Catalog {
                 Standing::Lacks => {}
             }
             let mut done = self.read(gate, there, need);
+            // One agent waits for an upstream that hangs, not each in turn. What it can do at all, a
+            // session is told once, so that is waited for.
+            let is_list = matches!(need, Need::List(_));
+            if is_list && self.is_late.load(Ordering::Relaxed) {
+                break;
+            }
             // Closed when the task is done, however it ended.
             if tokio::time::timeout_at(until, done.changed()).await.is_err() {
+                self.is_late.fetch_or(is_list, Ordering::Relaxed);
                 break;
             }
         }
@@ -326,6 +336,7 @@ impl Catalog {
 
     /// Keeps what went wrong, and lets the upstream rest a while, longer each time.
     fn note_outcome(&self, gate: &Gate, upstream: &Upstream, failed: Option<Silence>) {
+        self.is_late.store(false, Ordering::Relaxed);
         let mut stock = Stock::clone(&self.stock.load());
         match failed {
             None => {

@@ -75,6 +75,8 @@ pub(super) struct Chorus {
     pub(super) tell: mpsc::Sender<Said>,
     said: mpsc::Receiver<Said>,
     due: [Option<Instant>; 3],
+    /// The [`Stage::stamps`] of what the agent was told, or is about to be.
+    known: [u64; 3],
     /// Held for their end: the session is in use, and the caller's stream is counted.
     held: (Option<OpenStream>, StreamSlot),
 }
@@ -93,6 +95,7 @@ impl Chorus {
             tell,
             said,
             due: [None; 3],
+            known: [0; 3],
             held: (open, slot),
         }
     }
@@ -120,7 +123,7 @@ impl Chorus {
         let ended = self.held.0.as_ref().and_then(OpenStream::session_ended);
         let ended: CancellationToken = ended.unwrap_or_default();
         let mut news = gate.news.hear();
-        let mut known = self.stage.stamps();
+        self.known = self.stage.stamps();
         let mut last = Instant::now();
         loop {
             let silent_at = last + self.stage.silence_max();
@@ -142,9 +145,10 @@ impl Chorus {
                 Some((leg, event)) = self.said.recv() => self.hear(&leg, &event),
                 told = news.changed() => {
                     if told.is_err() || !self.follow() { break }
-                    let now = self.stage.stamps();
-                    (0..TOLD.len()).filter(|at| now[*at] != known[*at]).for_each(|at| self.note(at));
-                    known = now;
+                    let before = std::mem::replace(&mut self.known, self.stage.stamps());
+                    let changed = |at: &usize| self.known[*at] != before[*at];
+                    let changed: Vec<usize> = (0..TOLD.len()).filter(changed).collect();
+                    changed.into_iter().for_each(|at| self.note(at));
                     None
                 }
                 () = tokio::time::sleep_until(wake) => {
@@ -205,6 +209,8 @@ impl Chorus {
         leg.knowledge.catalogs().note_changed(kind);
         if let Some(at) = TOLD.iter().position(|(told, _)| *told == kind) {
             self.note(at);
+            // What it said is told by now: the next change of something else must not tell it again.
+            self.known[at] = self.stage.stamps()[at];
         }
         None
     }

@@ -2,6 +2,7 @@
 //!
 //! Decides nothing: it reads what `health.rs` and the counters of `endpoint.rs` say.
 
+use crate::upstream::duplex::HostStatus;
 use crate::upstream::endpoint::Endpoint;
 use crate::upstream::health::Stand;
 use std::net::SocketAddr;
@@ -29,6 +30,8 @@ pub struct EndpointStatus {
     pub failures: u64,
     /// Idle connections.
     pub pooled: usize,
+    /// Its lines and processes, where it is reached over lines.
+    pub lines: Option<HostStatus>,
 }
 
 /// Whether an endpoint gets work.
@@ -56,17 +59,25 @@ impl EndpointStatus {
             Stand::Ejected => EndpointState::Ejected,
             Stand::Unhealthy => EndpointState::Unhealthy,
         };
+        let lines = endpoint.host().map(|host| host.status());
+        let state = match &lines {
+            Some(HostStatus { paused: Some(_), .. }) => EndpointState::Unhealthy,
+            Some(_) => EndpointState::Healthy,
+            None => state,
+        };
+        let why = lines.as_ref().map_or_else(|| standing.why(), ToString::to_string);
         let (calls, failures) = endpoint.counts();
         Self {
             id: endpoint.id().clone(),
             address: endpoint.address(),
             state,
-            why: standing.why(),
+            why,
             since,
             in_flight: endpoint.in_flight(),
             calls,
             failures,
             pooled: endpoint.pooled(),
+            lines,
         }
     }
 
@@ -81,6 +92,7 @@ impl EndpointStatus {
             calls: 0,
             failures: 0,
             pooled: 0,
+            lines: None,
         }
     }
 }

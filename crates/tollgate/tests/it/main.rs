@@ -24,6 +24,16 @@ mod http_sse_attacks;
 #[cfg(test)]
 mod http_sse_upstream;
 #[cfg(test)]
+mod hub_asks;
+#[cfg(test)]
+mod hub_hostile;
+#[cfg(test)]
+mod hub_lists;
+#[cfg(test)]
+mod hub_names;
+#[cfg(test)]
+mod hub_sessions;
+#[cfg(test)]
 mod life;
 #[cfg(test)]
 mod lifetimes;
@@ -43,6 +53,14 @@ mod sessions;
 mod shapes;
 #[cfg(test)]
 mod soft;
+#[cfg(test)]
+mod stdio_calls;
+#[cfg(test)]
+mod stdio_life;
+#[cfg(test)]
+mod stdio_noise;
+#[cfg(test)]
+mod stdio_sharing;
 #[cfg(test)]
 mod streams;
 

@@ -69,7 +69,7 @@ impl Conversation {
         let why = match &desk.state {
             State::Open if desk.calls.len() < LINE_CALLS_MAX => return Ok(()),
             State::Open => String::from("it has too many calls in flight"),
-            State::Closing => String::from("it is being ended"),
+            State::Leaving | State::Closing => String::from("it is being ended"),
             State::Failed(why) => why.clone(),
         };
         Err(SendError::NotSent(Cause::Line(why)))
@@ -89,11 +89,21 @@ impl Conversation {
     /// Has the line closed in good order; it takes no more calls.
     pub(super) fn close(&self) {
         let mut desk = self.desk();
-        if desk.state == State::Open {
+        if matches!(desk.state, State::Open | State::Leaving) {
             desk.state = State::Closing;
         }
         drop(desk);
         self.close.cancel();
+        self.bell.notify_one();
+    }
+
+    /// Has the line closed as soon as the calls that it has are answered; it takes no others.
+    pub(super) fn leave_behind_calls(&self) {
+        let mut desk = self.desk();
+        if desk.state == State::Open {
+            desk.state = State::Leaving;
+        }
+        drop(desk);
         self.bell.notify_one();
     }
 
@@ -189,7 +199,7 @@ impl Conversation {
         let known = known.unwrap_or("it has closed its output");
         let failed = match &desk.state {
             State::Closing => None,
-            State::Open => Some(known.to_owned()),
+            State::Open | State::Leaving => Some(known.to_owned()),
             // What it said last is private to operators, and still tells most.
             State::Failed(why) => {
                 let private = known.split_once('\n').map_or("", |(_, private)| private);

@@ -40,6 +40,8 @@ pub(super) struct Desk {
 pub(super) enum State {
     /// It carries calls.
     Open,
+    /// It carries the calls that it has, and is closed behind the last of them.
+    Leaving,
     /// It is being closed in good order, and takes no more.
     Closing,
     /// It is being closed because the peer failed, or has ended; in words.
@@ -177,6 +179,13 @@ impl Desk {
     pub(super) fn is_used(&self) -> bool {
         self.calls.values().any(|call| call.mailbox.is_some())
             || self.seats.values().any(|seat| seat.stream.is_some())
+    }
+
+    /// Whether the last call of a line that is to be closed behind it has ended. Subscriptions and
+    /// streams have no end of their own to wait for.
+    pub(super) fn has_left(&self) -> bool {
+        let is_call = |call: &Call| call.mailbox.is_some() && call.role != Role::Listen;
+        self.state == State::Leaving && !self.calls.values().any(is_call)
     }
 
     /// The calls of agents that messages of the peer may belong to; the oldest first.

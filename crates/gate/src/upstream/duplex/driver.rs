@@ -81,9 +81,14 @@ impl Driver {
                 () = conversation.bell.notified() => {}
                 () = tokio::time::sleep_until(next_look) => self.look(opened),
             }
-            let failed = matches!(conversation.desk().state, State::Failed(_));
-            if failed {
+            let (has_left, has_failed) = {
+                let desk = conversation.desk();
+                (desk.has_left(), matches!(desk.state, State::Failed(_)))
+            };
+            if has_left || has_failed {
                 self.retire();
+            }
+            if has_failed {
                 return;
             }
         }
@@ -91,6 +96,10 @@ impl Driver {
 
     fn next_look(&self, opened: Instant) -> Instant {
         let desk = self.conversation.desk();
+        if desk.state != State::Open {
+            // Its end is all that is waited for, and that is no matter of time.
+            return Instant::now() + self.idle;
+        }
         if !desk.has_spoken {
             let asks = desk.calls.values().any(|call| call.role == Role::Discover);
             // A discovery that was answered for is no call any more.
@@ -104,6 +113,9 @@ impl Driver {
 
     fn look(&self, opened: Instant) {
         let now = Instant::now();
+        if !self.conversation.is_open() {
+            return;
+        }
         if !self.conversation.desk().has_spoken {
             if now >= opened + self.start.min(DISCOVER) {
                 self.conversation.answer_discovery();

@@ -12,7 +12,7 @@ use crate::upstream::duplex::desk::{Ask, Desk, Role, Token, number};
 use crate::upstream::duplex::noise::Noise;
 use crate::upstream::duplex::sharing::severity;
 use bytes::Bytes;
-use tollgate_core::bounds::{BATCH_MAX, LINE_HELD_MAX};
+use tollgate_core::bounds::{BATCH_MAX, LINE_HELD_BYTES_MAX, LINE_HELD_MAX};
 use tollgate_mcp::era::Era;
 use tollgate_mcp::json::{Span, Text, find_path, splice};
 use tollgate_mcp::reply::{Glance, GlanceKind, glance, glance_any};
@@ -108,6 +108,7 @@ impl Conversation {
         }
         match &*method {
             "notifications/progress" => {
+                // LIMIT: progress of a task (2025-11-25) that outlives the call it began with is dropped.
                 let Some(token) = params.and_then(|params| params.progress_token) else { return };
                 to_call(desk, message, token, |call| call.token.clone());
             }
@@ -200,7 +201,8 @@ fn deliver(desk: &mut Desk, place: Place, message: Bytes) -> bool {
             if let Some(stream) = &seat.stream {
                 return stream.put(message, false);
             }
-            let has_room = seat.held.len() < LINE_HELD_MAX;
+            let is_small = message.len() <= LINE_HELD_BYTES_MAX;
+            let has_room = is_small && seat.held.len() < LINE_HELD_MAX;
             if has_room {
                 seat.held.push_back(message);
             }
