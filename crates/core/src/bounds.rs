@@ -157,6 +157,10 @@ pub const IMPORT_BYTES_MAX: usize = MIB;
 pub const IMPORT_DEPTH_MAX: usize = 64;
 /// Longest piece of a file that could not be imported and is shown in a comment, in characters.
 pub const IMPORT_SHOWN_MAX: usize = 300;
+/// Most times a request from the shell is answered with a question instead of a result.
+pub const AGENT_ROUNDS_MAX: usize = 8;
+/// Upstreams that `tollgate doctor` asks at the same time: each may be a process.
+pub const DOCTOR_CHECKS_MAX: usize = 16;
 
 /// Each endpoint is asked for its health every so many seconds.
 pub const HEALTH_EVERY_SECS: u64 = 5;
@@ -256,6 +260,10 @@ pub const EVENTS_WAITING_MAX: usize = 16;
 pub const LEG_STREAM_TRIES_MAX: u32 = 4;
 /// Longest wait of a subscription for upstreams to acknowledge their part, in seconds.
 pub const SUBSCRIBED_WAIT_SECS: u64 = 5;
+/// Soft sessions that are remembered, in total: as many as there are sessions.
+pub const SOFT_SESSIONS_MAX: usize = SESSIONS_MAX;
+/// Soft sessions that are remembered of one caller, who is told apart only by route and user agent.
+pub const SOFT_SESSIONS_PER_CALLER_MAX: usize = 1_000;
 /// Streams of agents on HTTP+SSE (2024-11-05), in total.
 pub const HTTP_SSE_STREAMS_MAX: usize = 20_000;
 /// Requests of one such stream in progress: about as many as SDKs make connections for.
@@ -278,6 +286,8 @@ pub const SSE_ENDPOINT_BYTES_MAX: usize = 4 * KIB;
 /// A message to an upstream on HTTP+SSE waits this many milliseconds for the one before it to be
 /// accepted, so that they keep their order; then it goes, since some servers accept only when done.
 pub const SSE_ORDER_MILLIS: u64 = 500;
+/// Lines to one upstream on HTTP+SSE: each session of an agent holds a connection for its whole life.
+pub const SSE_LINES_MAX: usize = 1_000;
 /// Messages to an upstream on HTTP+SSE that wait to be accepted, on one line.
 pub const SSE_POSTS_MAX: usize = 32;
 /// Messages waiting in one direction of a line to a child process or an event stream.

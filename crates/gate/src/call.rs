@@ -21,6 +21,8 @@ pub struct Call {
     pub ask: Ask,
     /// The `Mcp-Session-Id` it names, as sent.
     pub session_id: Option<HeaderValue>,
+    /// The client software, where the route recognises agents by it.
+    pub user_agent: Option<HeaderValue>,
     /// Whom caps count it towards.
     pub caller: CallerKey,
 }

@@ -11,7 +11,9 @@ use crate::ledger::Ledger;
 use crate::listen::{self, Peer};
 use crate::snapshot::{Route, Snapshot};
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ORIGIN};
+use http::header::{
+    ACCEPT, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ORIGIN, USER_AGENT,
+};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method as HttpMethod, Request, Version};
 use http_body::Body as _;
@@ -39,7 +41,7 @@ impl Framed {
     /// [`message`], or asks nothing but the gate's own.
     #[must_use]
     pub(crate) fn for_agent(route: Arc<Route>, ask: Ask, caller: CallerKey) -> Self {
-        Self { call: Call { route, ask, session_id: None, caller } }
+        Self { call: Call { route, ask, session_id: None, user_agent: None, caller } }
     }
 
     /// Gives up the proof for the call.
@@ -92,7 +94,8 @@ pub async fn read(
         }
     };
     let caller = CallerKey::of_address(peer.address.ip());
-    Ok(Framed { call: Call { route, ask, session_id, caller } })
+    let user_agent = head.headers.get(USER_AGENT).filter(|_| route.soft_sessions).cloned();
+    Ok(Framed { call: Call { route, ask, session_id, user_agent, caller } })
 }
 
 /// What every request must fulfil, whatever it asks for.

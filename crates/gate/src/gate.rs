@@ -9,6 +9,7 @@ use crate::seal::{Purpose, Seal};
 use crate::session::Sessions;
 use crate::settings::Settings;
 use crate::snapshot::{CompileError, Snapshot};
+use crate::soft::SoftSessions;
 use crate::streams::Streams;
 use crate::ward::Orphanage;
 use arc_swap::ArcSwap;
@@ -29,6 +30,7 @@ pub struct Gate {
     pub(crate) streams: Streams,
     pub(crate) news: News,
     pub(crate) lanes: Lanes,
+    pub(crate) soft: SoftSessions,
     pub(crate) drain: Drain,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -56,6 +58,7 @@ impl Gate {
             streams: Streams::default(),
             news: News::default(),
             lanes: Lanes::default(),
+            soft: SoftSessions::default(),
             drain,
             clock,
             entropy,
@@ -129,6 +132,7 @@ impl Gate {
         }
         if part.is_multiple_of(parts) {
             self.memories.sweep();
+            self.soft.sweep(self.clock.now(), life);
             let legs = snapshot.routes.values().flat_map(|route| &route.legs);
             let now = self.clock.now();
             legs.for_each(|leg| leg.knowledge.catalogs().sweep(now));

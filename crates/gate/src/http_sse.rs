@@ -21,7 +21,7 @@ pub use stream::AgentStream;
 
 use crate::admit;
 use crate::body::GateBody;
-use crate::call::Ask;
+use crate::call::{Ask, Post};
 use crate::frame::{self, Framed};
 use crate::gate::Gate;
 use crate::identify::{self, Identified};
@@ -172,39 +172,61 @@ fn sealed(head: &Parts) -> Result<String, Refusal> {
 /// Takes a message on: a request is carried by the stream, anything else at once.
 async fn take(carrier: Carrier, identified: Identified, id: Option<Bytes>) -> Result<(), Refusal> {
     let Ask::Post(post) = &identified.call().ask else { return Ok(()) };
-    let kind = post.one().map(|message| message.kind);
-    let (method, era) = (post.method, post.era);
+    let (is_request, method) = (is_request(post), post.method);
+    let refused = out_of_turn(post, &carrier.lane);
     let lane = carrier.lane.clone();
     lane.note_use();
-    match (kind, era) {
-        (Some(Kind::Request), era) => {
-            let id = id.unwrap_or_default();
-            let refused = match (era, method) {
-                (Era::Modern, _) => Some(modern()),
-                (Era::Legacy, Method::Initialize) if !lane.begin_initialize() => {
-                    Some(initialized())
-                }
-                (Era::Legacy, _) => None,
-            };
-            let identified = identified.in_session(lane.session());
-            lane.hand_over(match refused {
-                Some(refusal) => Box::pin(async move { carrier.lane.refuse(&refusal, &id).await }),
-                None => Box::pin(carrier.call(identified, (method, id))),
-            })
-            .await
+    let identified = identified.in_session(lane.session());
+    if is_request {
+        let id = id.unwrap_or_default();
+        let begins = method == Method::Initialize && refused.is_none();
+        let handed = lane.hand_over(match refused {
+            Some(refusal) => Box::pin(async move { carrier.lane.refuse(&refusal, &id).await }),
+            None => Box::pin(carrier.call(identified, (method, id))),
+        });
+        let handed = handed.await;
+        if handed.is_err() && begins {
+            lane.end_initialize(None);
         }
-        // Nothing is answered to it, and nothing of the modern era may be carried.
-        (_, Era::Modern) => Ok(()),
-        (_, Era::Legacy) => {
-            let identified = identified.in_session(lane.session());
-            let carried = path::onward(&carrier.gate, &carrier.snapshot, identified).await;
-            settled(carried.map(drop), &lane)?;
-            if method == Method::Initialized {
-                carrier.listen().await;
-            }
-            Ok(())
-        }
+        return handed;
     }
+    if let Some(refusal) = refused {
+        return Err(refusal);
+    }
+    let carried = path::onward(&carrier.gate, &carrier.snapshot, identified).await;
+    settled(carried.map(drop), &lane)?;
+    if method == Method::Initialized {
+        carrier.listen().await;
+    }
+    Ok(())
+}
+
+fn is_request(post: &Post) -> bool {
+    post.one().is_some_and(|message| message.kind == Kind::Request)
+}
+
+/// Why a message is not carried as things stand on its stream. `initialize` that is carried has
+/// begun with this.
+fn out_of_turn(post: &Post, lane: &Lane) -> Option<Refusal> {
+    if post.era == Era::Modern {
+        // Agents that try newer revisions first take any other error than a newer revision's own
+        // for "use `initialize`".
+        let text = "this transport serves the revisions with `initialize`: send that, or use this \
+                    route without `/sse`";
+        return Some(Refusal::new(Reason::MethodUnknown, text));
+    }
+    if post.method == Method::Initialize && !is_request(post) {
+        let text = "`initialize` needs an id: its answer is what everything else waits for";
+        return Some(Refusal::new(Reason::InvalidRequest, text));
+    }
+    if post.method == Method::Initialize {
+        let text = "this stream is initialized already: open another one for another session";
+        let again = Refusal::new(Reason::InvalidRequest, text);
+        return (!lane.begin_initialize()).then_some(again);
+    }
+    // Also where a server would take calls without it: a session must not be passed by.
+    let text = "send `initialize` first, and wait for its answer on the stream";
+    (!lane.is_initialized()).then(|| Refusal::new(Reason::SessionRequired, text))
 }
 
 /// What the agent is told of a notification or an answer. Servers of this transport accept whatever
@@ -220,17 +242,4 @@ fn settled(carried: Result<(), Refusal>, lane: &Lane) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(refusal)
-}
-
-/// Agents that try newer revisions first take any other error than a newer revision's own for "use
-/// `initialize`".
-fn modern() -> Refusal {
-    let text = "this transport serves the revisions with `initialize`: send that, or use this \
-                route without `/sse`";
-    Refusal::new(Reason::MethodUnknown, text)
-}
-
-fn initialized() -> Refusal {
-    let text = "this stream is initialized already: open another one for another session";
-    Refusal::new(Reason::InvalidRequest, text)
 }

@@ -51,7 +51,7 @@ use tollgate_mcp::json::{Body, Kind, Message};
 use tollgate_mcp::methods::Method;
 
 /// What sessions of hubs are kept under: no upstream has this name.
-static HERE: LazyLock<UpstreamName> = LazyLock::new(|| UpstreamName::from("*"));
+pub(crate) static HERE: LazyLock<UpstreamName> = LazyLock::new(|| UpstreamName::from("*"));
 
 /// One call of a hub while it is served.
 #[derive(Clone, Copy)]

@@ -42,6 +42,8 @@ pub mod seal;
 
 pub mod session;
 
+pub mod soft;
+
 pub mod recovery;
 
 pub mod generation;

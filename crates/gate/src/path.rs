@@ -17,6 +17,7 @@ use crate::permit;
 use crate::reply;
 use crate::route;
 use crate::snapshot::Snapshot;
+use crate::soft;
 use futures_util::FutureExt;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -76,11 +77,15 @@ async fn carry(
         return Box::pin(http_sse::serve(gate, snapshot, (door, request), peer, ledger)).await;
     }
     let framed = frame::read(snapshot, request, peer, ledger).await?;
-    onward(gate, snapshot, identify::caller(&snapshot.identify, framed)).await
+    let identified = identify::caller(&snapshot.identify, framed);
+    if identified.call().route.soft_sessions {
+        return Box::pin(soft::recognised(gate, snapshot, identified)).await;
+    }
+    onward(gate, snapshot, identified).await
 }
 
-/// The path from a known caller to the response. Agents on HTTP+SSE enter here: their messages come
-/// in, and leave, by other requests.
+/// The path from a known caller to the response. Agents on HTTP+SSE enter here, whose messages come in
+/// and leave by other requests; and agents without a session id, once that was found.
 pub(crate) async fn onward(
     gate: &Arc<Gate>,
     snapshot: &Arc<Snapshot>,

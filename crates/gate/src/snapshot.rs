@@ -52,6 +52,17 @@ pub struct Route {
     pub soft_sessions: bool,
 }
 
+impl Route {
+    /// The name that sessions of this route are kept under.
+    #[must_use]
+    pub fn keeper(&self) -> &UpstreamName {
+        match &self.plan {
+            Plan::Straight(leg) => leg.upstream.name(),
+            Plan::Hub(_) => &hub::HERE,
+        }
+    }
+}
+
 /// How a route offers its upstreams.
 #[derive(Debug)]
 pub enum Plan {

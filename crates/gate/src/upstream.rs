@@ -103,6 +103,8 @@ pub struct Upstream {
     seeds: Vec<Seed>,
     trouble: Arc<Trouble>,
     table: ArcSwap<Table>,
+    /// The instances that its lines lead to, where these are requests over HTTP.
+    beneath: Option<Arc<Self>>,
     resolved: watch::Sender<bool>,
     // Filled once. Dropping the upstream ends them.
     tasks: Mutex<Vec<AbortOnDropHandle<()>>>,
@@ -126,15 +128,30 @@ impl Upstream {
         let rules = Rules { health: settings.health.clone(), ejection: settings.ejection };
         let trouble = Arc::new(Trouble::default());
         let plan = Plan { settings, rules: &rules, trouble: &trouble };
-        let host = match &settings.transport {
-            Transport::Http | Transport::Sse => None,
-            Transport::Stdio(stdio) => {
-                let processes = Processes::new(settings.name.clone(), (**stdio).clone());
-                Some(Host::new(settings.name.clone(), processes, HostSettings::of(stdio)))
+        let beneath = match &settings.transport {
+            Transport::Sse => {
+                let previous = previous.and_then(|previous| previous.beneath.as_ref());
+                let plain = UpstreamSettings { transport: Transport::Http, ..settings.clone() };
+                Some(Self::build(&plain, previous)?)
             }
+            Transport::Http | Transport::Stdio(_) => None,
         };
-        if let Some(host) = host {
-            let id = EndpointId::from(format!("stdio:{}", settings.name));
+        let host = match (&settings.transport, &beneath) {
+            (Transport::Stdio(stdio), _) => {
+                let processes = Processes::new(settings.name.clone(), (**stdio).clone());
+                Some((
+                    "stdio",
+                    Host::new(settings.name.clone(), processes, HostSettings::of(stdio)),
+                ))
+            }
+            (_, Some(beneath)) => {
+                let lines = Arc::new(SseLines::new(Arc::clone(beneath)));
+                Some(("sse", Host::new(settings.name.clone(), lines, SseLines::shared(settings))))
+            }
+            (_, None) => None,
+        };
+        if let Some((kind, host)) = host {
+            let id = EndpointId::from(format!("{kind}:{}", settings.name));
             let only = Endpoint::on_lines(id, host, plan.lines());
             let table = Table { active: vec![only], ..Table::default() };
             return Ok(Arc::new(Self {
@@ -144,6 +161,7 @@ impl Upstream {
                 seeds: Vec::new(),
                 trouble,
                 table: ArcSwap::from_pointee(table),
+                beneath,
                 resolved: watch::Sender::new(true),
                 tasks: Mutex::new(Vec::new()),
             }));
@@ -162,6 +180,7 @@ impl Upstream {
             seeds,
             trouble,
             table: ArcSwap::from_pointee(table),
+            beneath: None,
             resolved: watch::Sender::new(resolved),
             tasks: Mutex::new(Vec::new()),
         }))
@@ -204,7 +223,8 @@ impl Upstream {
     /// Waits until its host names have been resolved for the first time, at most for `limit`.
     /// False if that did not happen.
     pub async fn ready(&self, limit: Duration) -> bool {
-        let mut resolved = self.resolved.subscribe();
+        let of_names = self.beneath.as_deref().unwrap_or(self);
+        let mut resolved = of_names.resolved.subscribe();
         let waiting = resolved.wait_for(|done| *done);
         matches!(tokio::time::timeout(limit, waiting).await, Ok(Ok(_)))
     }
@@ -217,7 +237,8 @@ impl Upstream {
         let retired = table.retired.iter().map(|endpoint| EndpointStatus::of(endpoint, true));
         let unresolved =
             table.unresolved.iter().map(|(id, why)| EndpointStatus::unresolved(id, why));
-        active.chain(retired).chain(unresolved).collect()
+        let beneath = self.beneath.iter().flat_map(|beneath| beneath.status());
+        active.chain(retired).chain(unresolved).chain(beneath).collect()
     }
 
     /// Ends what it runs: child processes, if it has any. Waits until they are gone, at most for
@@ -240,6 +261,9 @@ impl Upstream {
     /// Starts health checks, resolution and the reaper of idle connections. They end when the
     /// upstream is dropped. Does nothing the second time.
     pub fn start_background(self: &Arc<Self>) {
+        if let Some(beneath) = &self.beneath {
+            return beneath.start_background();
+        }
         let mut tasks = self.tasks.lock();
         // What is on lines has nothing to be probed, resolved or reaped: its host sees to itself.
         let is_on_lines = self.table.load().active.iter().any(|one| one.host().is_some());

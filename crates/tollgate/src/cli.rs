@@ -5,6 +5,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use url::Url;
 
 /// The exit code after a failure while running.
 pub(crate) const EXIT_FAILED: u8 = 1;
@@ -14,8 +15,11 @@ pub(crate) const EXIT_REFUSED: u8 = 2;
 const START_HERE: &str = "\
 Start here:
   tollgate demo                          a gate in front of a demo MCP server, with lines to paste
+  tollgate import FILE -o tollgate.yaml  the servers of your MCP client, behind a gate
   tollgate check --config tollgate.yaml  what is wrong with a configuration, and how to put it right
+  tollgate doctor                        what keeps a gate from working, upstreams included
   tollgate serve --config tollgate.yaml  the gate
+  tollgate connect                       what to paste into your client
 
 Exit codes:
   0  done
@@ -67,9 +71,18 @@ pub(crate) enum Command {
     /// Say what is wrong with a configuration file
     #[command(long_about = CHECK, after_long_help = CHECK_NEXT)]
     Check(CheckArgs),
+    /// Look at everything a gate needs, and say what to do
+    #[command(long_about = DOCTOR, after_long_help = DOCTOR_NEXT)]
+    Doctor(DoctorArgs),
     /// Turn a client's configuration into one of the gate
     #[command(long_about = IMPORT, after_long_help = IMPORT_NEXT)]
     Import(ImportArgs),
+    /// Print what to paste into each client so that it uses the gate
+    #[command(long_about = CONNECT, after_long_help = CONNECT_NEXT)]
+    Connect(ConnectArgs),
+    /// List and call tools through a running gate
+    #[command(long_about = TOOLS, after_long_help = TOOLS_NEXT)]
+    Tools(Box<ToolsArgs>),
     /// Print the JSON Schema of the configuration file
     #[command(long_about = SCHEMA, after_long_help = SCHEMA_NEXT)]
     Schema,
@@ -111,6 +124,18 @@ Example:
 
 Next: `tollgate serve` with the same file.";
 
+const DOCTOR: &str = "\
+Look at everything a gate needs, and say what to do about what is wrong.
+
+Looks at the configuration, ports, certificates, the clock, the limit of open files, and asks every upstream who it is: \
+one line each, with `ok`, `warn` or `FAIL`. Leaves no session and no process behind. Exits with 1 if anything is to be \
+repaired.";
+const DOCTOR_NEXT: &str = "\
+Example:
+  tollgate doctor --config tollgate.yaml
+
+Next: `tollgate serve`, or `tollgate tools list` where the gate runs already.";
+
 const IMPORT: &str = "\
 Turn the configuration of an MCP client into one of the gate.
 
@@ -123,6 +148,30 @@ Example:
   tollgate import ~/.cursor/mcp.json -o tollgate.yaml
 
 Next: set the variables it lists, then `tollgate check` and `tollgate serve`.";
+
+const CONNECT: &str = "\
+Print what to paste into each client so that it uses a route of the gate, and into which file.
+
+Takes `gate.public_url` where it is set, and the listening address otherwise. With one client named, standard output is \
+exactly the content of its file. Nothing is written, and nothing is connected to.";
+const CONNECT_NEXT: &str = "\
+Example:
+  tollgate connect
+  tollgate connect --client cursor --route /mcp/github > .cursor/mcp.json
+
+Next: `tollgate tools list` shows what the client will see.";
+
+const TOOLS: &str = "\
+List and call tools through a running gate, from the shell.
+
+Connects as an agent does: to `--url`, or to the gate that serves the configuration file. Speaks the modern era where \
+the other side does, and otherwise opens a session, which it ends. What a server asks its user is declined.";
+const TOOLS_NEXT: &str = "\
+Example:
+  tollgate tools list
+  tollgate tools --url http://127.0.0.1:8484/mcp call count --arg by=2
+
+Next: `tollgate connect` prints what to paste into a client.";
 
 const SCHEMA: &str = "\
 Print the JSON Schema of the configuration file: every key with its default and meaning.";
@@ -177,6 +226,20 @@ pub(crate) struct CheckArgs {
     pub(crate) config: PathBuf,
 }
 
+/// Which gate is looked at.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// The configuration file
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        env = "TOLLGATE_CONFIG",
+        default_value = "tollgate.yaml"
+    )]
+    pub(crate) config: PathBuf,
+}
+
 /// What is imported, and where to.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ImportArgs {
@@ -210,6 +273,113 @@ pub(crate) enum ImportFormat {
     Codex,
     /// `context_servers`: Zed
     Zed,
+}
+
+/// Which client is connected to which route.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ConnectArgs {
+    /// The configuration file
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        env = "TOLLGATE_CONFIG",
+        default_value = "tollgate.yaml"
+    )]
+    pub(crate) config: PathBuf,
+    /// The route [default: `/mcp`, or the only one]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) route: Option<String>,
+    /// The client
+    #[arg(long, value_name = "CLIENT", default_value = "all")]
+    pub(crate) client: ConnectClient,
+}
+
+/// Clients whose files are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ConnectClient {
+    ClaudeCode,
+    ClaudeDesktop,
+    Cursor,
+    Vscode,
+    Windsurf,
+    Codex,
+    Zed,
+    All,
+}
+
+/// What is asked of which gate.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ToolsArgs {
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+    /// Print what the server answered, as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) action: ToolsAction,
+}
+
+/// Where the MCP endpoint is, and how to get in.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct TargetArgs {
+    /// The URL of an MCP endpoint, instead of a route of the configuration
+    #[arg(long, global = true, value_name = "URL", value_hint = ValueHint::Url)]
+    pub(crate) url: Option<Url>,
+    /// The configuration file that the running gate serves
+    #[arg(
+        long,
+        short,
+        global = true,
+        value_name = "FILE",
+        env = "TOLLGATE_CONFIG",
+        default_value = "tollgate.yaml"
+    )]
+    pub(crate) config: PathBuf,
+    /// The route of the configuration [default: `/mcp`, or the only one]
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) route: Option<String>,
+    /// A header to send along, as in `Authorization: Bearer ...`; may be repeated
+    #[arg(long = "header", short = 'H', global = true, value_name = "NAME: VALUE")]
+    pub(crate) headers: Vec<String>,
+    /// PEM file with the certificate authorities to trust instead of the system's
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) ca: Option<PathBuf>,
+    /// PEM file with the certificate chain to present; needs `--key`
+    #[arg(long, global = true, value_name = "FILE", requires = "key", value_hint = ValueHint::FilePath)]
+    pub(crate) cert: Option<PathBuf>,
+    /// PEM file with the private key of `--cert`
+    #[arg(long, global = true, value_name = "FILE", requires = "cert", value_hint = ValueHint::FilePath)]
+    pub(crate) key: Option<PathBuf>,
+    /// Longest silence to wait out, in seconds
+    #[arg(long, global = true, value_name = "SECONDS", default_value = "60", value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub(crate) timeout: u64,
+}
+
+/// What is asked.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum ToolsAction {
+    /// List the tools
+    List,
+    /// Call a tool
+    Call(CallArgs),
+    /// List the prompts
+    Prompts,
+    /// List the resources
+    Resources,
+}
+
+/// Which tool, with which arguments.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CallArgs {
+    /// The name of the tool, as `list` shows it
+    pub(crate) name: String,
+    /// An argument, read by the type in the tool's schema; may be repeated
+    #[arg(long = "arg", short, value_name = "NAME=VALUE")]
+    pub(crate) arg: Vec<String>,
+    /// All arguments as one JSON object; `--arg` adds to it
+    #[arg(long, value_name = "JSON")]
+    pub(crate) args: Option<String>,
 }
 
 /// Which shell.

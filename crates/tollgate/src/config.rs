@@ -36,7 +36,8 @@ pub(crate) use report::Report;
 use aws_lc_rs::digest;
 use decode::Decode as _;
 use raw::Root;
-use reading::{Environment, Reading, cause, read_bounded};
+pub(crate) use reading::Environment;
+use reading::{Reading, cause, read_bounded};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -61,6 +62,31 @@ pub(crate) struct Checked {
 /// # Errors
 /// Everything that is wrong with it, for a person to read.
 pub(crate) fn load(path: &Path) -> Result<Checked, Report> {
+    load_with(path, &|name| std::env::var(name).ok())
+}
+
+/// The same for those who only look at it: a variable that is not set has some value. What comes of it
+/// must not be served.
+///
+/// # Errors
+/// Everything that is wrong with it besides.
+pub(crate) fn look_at(path: &Path) -> Result<Checked, Report> {
+    let real = load(path);
+    // Whether a variable holds a host or a URL, only its place knows.
+    let stand_ins = ["unset.invalid", "https://unset.invalid"];
+    let looked = stand_ins.into_iter().find_map(|stand_in| {
+        let environment = |name: &str| {
+            std::env::var(name).ok().filter(|value| !value.is_empty()).or(Some(stand_in.to_owned()))
+        };
+        load_with(path, &environment).ok()
+    });
+    match (real, looked) {
+        (Err(_), Some(looked)) => Ok(looked),
+        (real, _) => real,
+    }
+}
+
+fn load_with(path: &Path, environment: Environment<'_>) -> Result<Checked, Report> {
     let help =
         "name the file with `--config FILE` or in TOLLGATE_CONFIG; `tollgate demo` needs none";
     let content = match read_bounded(path, CONFIG_BYTES_MAX) {
@@ -79,7 +105,7 @@ pub(crate) fn load(path: &Path) -> Result<Checked, Report> {
         return Err(Report::unreadable(path, "the file is not UTF-8 text".to_owned(), help));
     };
     let folder = path.parent().unwrap_or(Path::new(""));
-    let mut checked = judge(path, folder, &source, &|name| std::env::var(name).ok())?;
+    let mut checked = judge(path, folder, &source, environment)?;
     checked.watched.insert(0, path.to_owned());
     Ok(checked)
 }
@@ -93,7 +119,7 @@ pub(crate) fn from_text(name: &str, source: &str) -> Result<Checked, Report> {
 }
 
 /// Judges the text of a file. `path` only names it in reports.
-fn judge(
+pub(crate) fn judge(
     path: &Path,
     folder: &Path,
     source: &str,

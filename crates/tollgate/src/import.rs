@@ -28,11 +28,11 @@ mod lines;
 mod writing;
 
 use crate::cli::{EXIT_REFUSED, ImportArgs};
+use crate::screen::on_one_line;
 use std::fmt::Write as _;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use template::shown;
 use tollgate_core::bounds::{CONFIG_BYTES_MAX, IMPORT_BYTES_MAX, IMPORT_SHOWN_MAX, UPSTREAMS_MAX};
 use writing::Written;
 
@@ -102,7 +102,7 @@ fn import(args: &ImportArgs) -> Result<Written, ImportError> {
         let mut reasons = String::new();
         for (server, why) in &written.refused {
             // Writing to a string cannot fail.
-            let _ = writeln!(reasons, "  {}: {why}", shown(server, IMPORT_SHOWN_MAX));
+            let _ = writeln!(reasons, "  {}: {why}", on_one_line(server, IMPORT_SHOWN_MAX));
         }
         if written.disabled > 0 {
             let _ = writeln!(reasons, "  disabled: {}; enable one", written.disabled);
@@ -121,7 +121,7 @@ fn import(args: &ImportArgs) -> Result<Written, ImportError> {
 /// The file's own name: the folder it is in says nothing about the result, and may say who made it.
 fn called(file: &Path) -> String {
     match file.file_name().filter(|_| file != Path::new("-")) {
-        Some(name) => shown(&name.to_string_lossy(), IMPORT_SHOWN_MAX),
+        Some(name) => on_one_line(&name.to_string_lossy(), IMPORT_SHOWN_MAX),
         None => "standard input".to_owned(),
     }
 }
@@ -171,7 +171,7 @@ fn report(written: &Written, args: &ImportArgs) -> String {
         line(format!("disabled, and therefore comments: {}", written.disabled));
     }
     for (server, why) in &written.refused {
-        line(format!("warning: `{}` is a comment: {why}", shown(server, IMPORT_SHOWN_MAX)));
+        line(format!("warning: `{}` is a comment: {why}", on_one_line(server, IMPORT_SHOWN_MAX)));
     }
     if written.text.lines().any(|line| line.trim_start().starts_with("# not carried: ")) {
         line("what has no counterpart is a comment: look for `not carried`".to_owned());
@@ -186,7 +186,7 @@ fn report(written: &Written, args: &ImportArgs) -> String {
         let value = wanted.value.as_ref().filter(|_| args.print_secrets);
         let value = value.map(|value| in_shell(value.expose())).unwrap_or_default();
         let hint = wanted.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
-        let about = shown(&format!("{}{hint}", wanted.place), IMPORT_SHOWN_MAX);
+        let about = on_one_line(&format!("{}{hint}", wanted.place), IMPORT_SHOWN_MAX);
         line(format!("export {}={value}    # {about}", wanted.name));
     }
     let path = args.output.as_deref().unwrap_or(Path::new("tollgate.yaml")).display();
@@ -198,3 +198,6 @@ fn report(written: &Written, args: &ImportArgs) -> String {
 fn in_shell(value: &str) -> String {
     format!("'{}'", value.replace('\'', r"'\''"))
 }
+
+#[cfg(test)]
+mod tests;

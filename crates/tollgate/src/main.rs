@@ -22,6 +22,18 @@ mod guard;
 
 mod import;
 
+mod front;
+
+mod connect;
+
+mod agent;
+
+mod tools;
+
+mod doctor;
+
+mod screen;
+
 use clap::{CommandFactory as _, Parser as _};
 use cli::{Cli, Command};
 use std::io::Write as _;
@@ -50,6 +62,9 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => serve::demo(args, &cli.log)?,
         Command::Check(args) => return Ok(check::run(args)?),
         Command::Import(args) => return Ok(import::run(args)?),
+        Command::Connect(args) => return connect::run(args),
+        Command::Doctor(args) => return doctor::run(args, &cli.log),
+        Command::Tools(args) => return tools::run(args, &cli.log),
         Command::Schema => schema::run()?,
         Command::Completions(args) => {
             // Into memory first: clap's generator panics when the pipe it writes to is closed.

@@ -19,7 +19,7 @@ STATE = {"count": 0, "initialized": 0, "asked": 0, "uris": [], "level": None, "c
 MODERN = "2026-07-28"
 TOOLS = [
     "echo", "sleep", "count", "state", "ask", "progress", "changed", "log", "junk", "half", "flood",
-    "exit", "grandchild", "updated", "many", "ping", "env",
+    "exit", "grandchild", "updated", "many", "ping", "env", "stderr", "deaf",
 ]
 
 
@@ -115,6 +115,14 @@ def call(params):
         for step in range(given["messages"]):
             note("notifications/message", level="info", data="x" * given.get("bytes", 10))
         return "many"
+    if name == "stderr":
+        for line in range(given["lines"]):
+            sys.stderr.write(f"line {line} " + "y" * given.get("bytes", 10) + "\n")
+        sys.stderr.flush()
+        return "told"
+    if name == "deaf":
+        STATE["deaf"] = True
+        return "deaf"
     if name == "exit":
         sys.stderr.write("fatal: told to exit\n")
         sys.stderr.flush()
@@ -199,6 +207,8 @@ def main():
                 file.write(line)
         if "mute" in HABITS:
             continue
+        while STATE.get("deaf"):
+            time.sleep(1)
         message = json.loads(line)
         if "method" not in message:
             event, answer = ANSWERS.get(message.get("id"), (None, None))

@@ -21,7 +21,8 @@ const POLL: Duration = Duration::from_millis(5);
 pub struct Configuration {
     gate: String,
     sections: String,
-    upstreams: Vec<(String, Vec<String>, String, String)>,
+    /// Name, the section of its transport, further keys, further keys of the section.
+    upstreams: Vec<(String, String, String, String)>,
     routes: Vec<(String, String, String)>,
 }
 
@@ -45,8 +46,18 @@ impl Configuration {
     /// Adds an upstream.
     #[must_use]
     pub fn upstream(mut self, name: &str, endpoints: &[SocketAddr]) -> Self {
-        let urls = endpoints.iter().map(|address| format!("http://{address}/mcp")).collect();
-        self.upstreams.push((name.to_owned(), urls, String::new(), String::new()));
+        let urls: Vec<String> =
+            endpoints.iter().map(|address| format!("\"http://{address}/mcp\"")).collect();
+        let section = format!("http: {{ endpoints: [{}]", urls.join(", "));
+        self.upstreams.push((name.to_owned(), section, String::new(), String::new()));
+        self
+    }
+
+    /// Adds an upstream on HTTP+SSE, whose stream is at `/sse`.
+    #[must_use]
+    pub fn sse_upstream(mut self, name: &str, address: SocketAddr) -> Self {
+        let section = format!("sse: {{ url: \"http://{address}/sse\"");
+        self.upstreams.push((name.to_owned(), section, String::new(), String::new()));
         self
     }
 
@@ -58,7 +69,7 @@ impl Configuration {
         self
     }
 
-    /// Adds a key to `http` of the last upstream (`timeouts: { total: 1s }`).
+    /// Adds a key to `http` or `sse` of the last upstream (`timeouts: { total: 1s }`).
     #[must_use]
     pub fn http_key(mut self, key: &str) -> Self {
         let last = self.upstreams.last_mut().expect("an upstream first");
@@ -104,11 +115,8 @@ impl Configuration {
             self.gate, self.sections
         );
         text.push_str("upstreams:\n");
-        for (name, urls, keys, http) in &self.upstreams {
-            let urls = urls.join("\", \"");
-            text.push_str(&format!(
-                "  {name}: {{ http: {{ endpoints: [\"{urls}\"]{http} }}{keys} }}\n"
-            ));
+        for (name, section, keys, more) in &self.upstreams {
+            text.push_str(&format!("  {name}: {{ {section}{more} }}{keys} }}\n"));
         }
         text.push_str("routes:\n");
         for (path, upstreams, keys) in &self.routes {
@@ -193,6 +201,15 @@ impl GateProcess {
     #[must_use]
     pub fn stderr(&self) -> String {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until the gate has written this. Fails the test at the deadline.
+    pub async fn wait_for_log(&self, text: &str) {
+        let deadline = Instant::now() + DEADLINE;
+        while !self.stderr().contains(text) {
+            assert!(Instant::now() < deadline, "no `{text}` in the log:\n{}", self.stderr());
+            tokio::time::sleep(POLL).await;
+        }
     }
 
     /// What `/status` tells.

@@ -25,6 +25,8 @@ pub mod hub;
 
 pub mod agent;
 
+pub mod sse_peer;
+
 pub mod client;
 
 pub mod post;

@@ -21,7 +21,7 @@ pub struct Peer {
     sessions: Mutex<HashSet<String>>,
 }
 
-type Members = HashMap<String, Box<RawValue>>;
+pub(crate) type Members = HashMap<String, Box<RawValue>>;
 
 impl Peer {
     /// Answers one request.
@@ -108,7 +108,7 @@ fn unknown(id: &RawValue) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#)
 }
 
-fn wrapped(id: &RawValue, result: &str) -> String {
+pub(crate) fn wrapped(id: &RawValue, result: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#)
 }
 
@@ -121,7 +121,7 @@ fn acknowledge(id: &RawValue) -> Reply {
         .then(Act::Hang)
 }
 
-fn answer_text(id: &RawValue, method: &str, members: &Members) -> String {
+pub(crate) fn answer_text(id: &RawValue, method: &str, members: &Members) -> String {
     let cache = json!({ "resultType": "complete", "ttlMs": 0, "cacheScope": "private" });
     let mut result = cache.clone();
     match method {

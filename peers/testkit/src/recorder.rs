@@ -7,7 +7,7 @@ use crate::DEADLINE;
 use crate::http1::{self, Head, Length};
 use crate::member::Member;
 use crate::peer;
-use crate::script::{Act, Feed, Reply};
+use crate::script::{self, Act, Feed, Reply};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
@@ -314,6 +314,13 @@ async fn perform(act: Act, socket: &mut TcpStream, buffer: &mut Vec<u8>) -> Resu
             Ok(())
         }
         Act::Follow(feed) => follow(&feed, socket, buffer).await,
+        Act::Say(what) => loop {
+            let mut what = what.lock().await;
+            let mut next = None;
+            unless_closed(async { next = what.recv().await }, socket, buffer).await?;
+            let Some(bytes) = next else { return Ok(()) };
+            socket.write_all(&script::chunk(&bytes)).await.map_err(|_| Ended)?;
+        },
         Act::Hang => unless_closed(std::future::pending(), socket, buffer).await,
         Act::Close => {
             // Whoever closed first, it is closed.

@@ -26,6 +26,8 @@ pub enum Act {
     Drip(Vec<u8>, Duration),
     /// Writes what the test feeds, until it feeds no more.
     Follow(Feed),
+    /// Writes what comes as chunks of the body, until the other end is dropped.
+    Say(Arc<Mutex<mpsc::Receiver<Vec<u8>>>>),
     /// Does nothing until the peer closes the connection.
     Hang,
     /// Closes the connection in good order.
@@ -74,7 +76,8 @@ impl Pen {
     }
 }
 
-fn chunk(bytes: &[u8]) -> Vec<u8> {
+/// One chunk of a chunked body.
+pub(crate) fn chunk(bytes: &[u8]) -> Vec<u8> {
     let mut chunk = format!("{:x}\r\n", bytes.len()).into_bytes();
     chunk.extend_from_slice(bytes);
     chunk.extend_from_slice(b"\r\n");

@@ -91,10 +91,12 @@ pub(super) struct Lane {
 /// How far the conversation is.
 #[derive(Debug)]
 enum Talk {
-    /// `initialize` is still to come; or it was answered without a session, and may come again.
-    Open,
+    /// `initialize` is still to come.
+    New,
     /// It is being answered.
     Opening,
+    /// It was answered without a session, and may come again.
+    WithoutSession,
     /// The session it was answered with.
     InSession(HeaderValue),
 }
@@ -123,7 +125,7 @@ impl Lane {
             principal,
             work,
             events,
-            talk: Mutex::new(Talk::Open),
+            talk: Mutex::new(Talk::New),
             is_used: AtomicBool::new(false),
             ended: CancellationToken::new(),
         };
@@ -150,23 +152,32 @@ impl Lane {
     pub(super) fn session(&self) -> Option<HeaderValue> {
         match &*self.talk.lock() {
             Talk::InSession(id) => Some(id.clone()),
-            Talk::Open | Talk::Opening => None,
+            Talk::New | Talk::Opening | Talk::WithoutSession => None,
         }
+    }
+
+    /// Whether `initialize` was answered.
+    pub(super) fn is_initialized(&self) -> bool {
+        matches!(&*self.talk.lock(), Talk::WithoutSession | Talk::InSession(_))
     }
 
     /// Whether `initialize` may be carried now.
     pub(super) fn begin_initialize(&self) -> bool {
         let mut talk = self.talk.lock();
-        let may = matches!(*talk, Talk::Open);
+        let may = matches!(*talk, Talk::New | Talk::WithoutSession);
         if may {
             *talk = Talk::Opening;
         }
         may
     }
 
-    /// `initialize` was answered, with this session if it was with one.
-    pub(super) fn end_initialize(&self, id: Option<HeaderValue>) {
-        *self.talk.lock() = id.map_or(Talk::Open, Talk::InSession);
+    /// `initialize` was refused (`None`), or answered, with this session if it was with one.
+    pub(super) fn end_initialize(&self, answered: Option<Option<HeaderValue>>) {
+        *self.talk.lock() = match answered {
+            None => Talk::New,
+            Some(None) => Talk::WithoutSession,
+            Some(Some(id)) => Talk::InSession(id),
+        };
     }
 
     /// Hands work over to the stream, waiting a while for room.

@@ -64,8 +64,9 @@ impl Carrier {
     pub(super) async fn call(self, identified: Identified, (method, id): (Method, Bytes)) {
         let carried = self.onward(&self.snapshot, identified).await;
         if method == Method::Initialize {
-            let session = carried.as_ref().ok().and_then(|it| it.headers().get(MCP_SESSION_ID));
-            self.lane.end_initialize(session.cloned());
+            let answered = carried.as_ref().ok().filter(|it| it.status().is_success());
+            let session = answered.map(|it| it.headers().get(MCP_SESSION_ID).cloned());
+            self.lane.end_initialize(session);
         }
         let said = match carried {
             Ok(response) => self.pump(response, Until::End).await,

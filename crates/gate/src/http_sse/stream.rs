@@ -9,6 +9,7 @@ use crate::gate::Gate;
 use crate::http_sse::lane::{Far, Lane, Work};
 use crate::identify;
 use crate::path;
+use crate::session::Bounds;
 use crate::snapshot::Snapshot;
 use crate::streams::StreamSlot;
 use bytes::Bytes;
@@ -102,7 +103,28 @@ impl AgentStream {
             }
             self.last_written = Instant::now();
             self.silence.as_mut().reset(self.last_written + self.keepalive);
+            self.keep_session();
             return Poll::Ready(Some(Frame::data(Bytes::from_static(sse::KEEPALIVE))));
+        }
+    }
+
+    /// An open stream is a use of the session behind it, also where the upstream offers none of its
+    /// own. Where that session is over, so is the stream: its client knows of nothing else to renew.
+    fn keep_session(&self) {
+        let Some(id) = self.lane.session() else { return };
+        let snapshot = self.gate.snapshot();
+        let found = snapshot.routes.get(self.lane.route.as_str()).map(|route| {
+            let bounds = Bounds {
+                seal: &snapshot.seal,
+                route: &self.lane.route,
+                upstream: route.keeper(),
+                principal: &self.lane.principal,
+                life: snapshot.settings.sessions.life,
+            };
+            self.gate.sessions.find(bounds, id.as_bytes())
+        });
+        if !matches!(found, Some(Ok(_))) {
+            self.lane.end();
         }
     }
 

@@ -35,6 +35,7 @@ impl Front<'_> {
             route: self.call.route.clone(),
             ask: Ask::Stream { last_event_id: None },
             session_id: None,
+            user_agent: None,
             caller: self.call.caller,
         };
         Arc::new(Stage {
@@ -84,7 +85,8 @@ impl Stage {
         let snapshot::Plan::Hub(plan) = &route.plan else { return None };
         let plan = plan.clone();
         let ask = Ask::Stream { last_event_id: None };
-        let call = Call { route, ask, session_id: None, caller: self.call.caller };
+        let caller = self.call.caller;
+        let call = Call { route, ask, session_id: None, user_agent: None, caller };
         Some(Arc::new(Self {
             gate: self.gate.clone(),
             snapshot,

@@ -7,8 +7,9 @@
 //!
 //! SPEC: 2024-11-05 basic/transports, HTTP with SSE. Next: `duplex/line.rs`.
 
+use crate::settings::{Isolation, UpstreamSettings};
 use crate::upstream::Upstream;
-use crate::upstream::duplex::{Line, LineEnd, line};
+use crate::upstream::duplex::{Carrier, HostSettings, Line, LineEnd, line};
 use crate::upstream::endpoint::Endpoint;
 use crate::upstream::exchange::Deadlines;
 use crate::upstream::fault::SendError;
@@ -25,13 +26,17 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tollgate_core::bounds::{
-    KIB, REPLY_BYTES_MAX, SSE_ENDPOINT_BYTES_MAX, SSE_ORDER_MILLIS, SSE_POSTS_MAX,
+    KIB, REPLY_BYTES_MAX, SESSION_ABSOLUTE_SECS, SSE_ENDPOINT_BYTES_MAX, SSE_LINES_MAX,
+    SSE_ORDER_MILLIS, SSE_POSTS_MAX,
 };
 use tollgate_mcp::sse::{Event, Splitter, SseFault};
 use url::Url;
 
 /// Most that is read of what a POST is answered with, which means nothing.
 const DISCARDED_BYTES_MAX: usize = 64 * KIB;
+
+/// Pause after a line that could not be opened: the first, and the longest.
+const SSE_BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
 
 /// Why a line ends.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +74,8 @@ enum EndpointFault {
     TooLong,
     #[error("it is not a URL")]
     NotUrl,
-    #[error("it has another scheme, host or port than the configured one (`{0}`)")]
+    // Behind the first line it is for operators only.
+    #[error("it has another scheme, host or port than the configured one\nits origin is `{0}`")]
     OtherOrigin(String),
     #[error("it carries credentials")]
     Credentials,
@@ -88,14 +94,31 @@ impl SseLines {
         Self { upstream }
     }
 
-    /// Opens a line, without waiting for it: one that cannot be opened ends with the reason.
-    #[must_use]
-    pub fn open(&self) -> Line {
+    /// How such lines are shared: not at all, since the server's stream is one session's.
+    pub(crate) fn shared(settings: &UpstreamSettings) -> HostSettings {
+        let timeouts = settings.timeouts;
+        HostSettings {
+            isolation: Isolation::Session,
+            lines_max: SSE_LINES_MAX,
+            // Sessions end by their own time, and their lines with them.
+            idle: Duration::from_secs(SESSION_ABSOLUTE_SECS),
+            start: timeouts.connect.saturating_add(timeouts.first_byte),
+            backoff: SSE_BACKOFF,
+        }
+    }
+}
+
+impl Carrier for SseLines {
+    fn open(&self) -> Line {
         let (line, end) = line();
         let within = self.upstream.settings().timeouts.first_byte;
         // Ends with the line: when it is closed or dropped, or when the upstream ends it.
         tokio::spawn(carry(end, Peer { upstream: self.upstream.clone(), within }));
         line
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        Vec::new()
     }
 }
 

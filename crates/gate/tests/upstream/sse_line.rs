@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tollgate_core::ids::Secret;
 use tollgate_gate::settings::UpstreamSettings;
 use tollgate_gate::upstream::SseLines;
-use tollgate_gate::upstream::duplex::Line;
+use tollgate_gate::upstream::duplex::{Carrier as _, Line};
 
 const STREAM: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
 const ACCEPTED: &str = "HTTP/1.1 202 Accepted\r\ncontent-length: 8\r\n\r\nAccepted";
@@ -44,8 +44,8 @@ fn open(settings: UpstreamSettings) -> Line {
 /// Why the line ended.
 async fn end(line: &mut Line) -> Arc<str> {
     let ended = tokio::time::timeout(Duration::from_secs(10), line.ended.wait_for(Option::is_some));
-    let reason = ended.await.expect("an end in time").unwrap().clone();
-    reason.expect("a reason")
+    let reason = ended.await.unwrap().unwrap().clone();
+    reason.unwrap()
 }
 
 async fn say(line: &Line, message: &str) {

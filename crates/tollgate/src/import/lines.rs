@@ -3,7 +3,7 @@
 //! Every value is quoted, so that nothing a client's file holds can become structure, and every comment
 //! goes through one place that keeps it on its line.
 
-use crate::import::template::{is_unprintable, shown};
+use crate::screen::{is_unprintable, on_one_line};
 use serde_json::Value;
 use std::fmt::Write as _;
 use tollgate_core::bounds::IMPORT_SHOWN_MAX;
@@ -23,7 +23,7 @@ impl Lines {
 
     /// A comment on one line.
     pub(super) fn remark(&mut self, depth: usize, text: &str) {
-        self.put(depth, &format!("# {}", shown(text, IMPORT_SHOWN_MAX)));
+        self.put(depth, &format!("# {}", on_one_line(text, IMPORT_SHOWN_MAX)));
     }
 
     /// An empty line.

@@ -5,8 +5,6 @@
 //!
 //! Next: `variables.rs`, which decides what each piece is called in the configuration.
 
-use std::fmt::Write as _;
-
 /// How a client treats `${...}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Placeholders {
@@ -159,34 +157,9 @@ pub(super) fn shout(text: &str) -> String {
     name.trim_end_matches('_').to_owned()
 }
 
-/// Text on one line of a comment, and no longer than is read: nothing in a client's file can end the
-/// comment it is shown in.
-pub(super) fn shown(text: &str, chars_max: usize) -> String {
-    let mut line = String::new();
-    for (at, c) in text.chars().enumerate() {
-        if at >= chars_max {
-            line.push('…');
-            break;
-        }
-        if is_unprintable(c) {
-            // Writing to a string cannot fail.
-            let _ = write!(line, "{}", c.escape_unicode());
-        } else {
-            line.push(c);
-        }
-    }
-    line
-}
-
-/// What YAML does not take as it is, or what moves text around on a screen.
-pub(super) fn is_unprintable(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{feff}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{fffe}' | '\u{ffff}')
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Piece, Placeholders, shout, shown, split};
+    use super::{Piece, Placeholders, shout, split};
 
     fn variable(name: &str, default: Option<&str>) -> Piece {
         Piece::Variable { name: name.to_owned(), default: default.map(str::to_owned) }
@@ -237,11 +210,5 @@ mod tests {
         {
             assert_eq!(shout(text), name);
         }
-    }
-
-    #[test]
-    fn a_comment_cannot_be_left() {
-        assert_eq!(shown("a\nb: c\u{85}\u{2028}", 100), "a\\u{a}b: c\\u{85}\\u{2028}");
-        assert_eq!(shown("abcdef", 3), "abc…");
     }
 }

@@ -18,6 +18,12 @@ mod framing;
 #[cfg(test)]
 mod http2;
 #[cfg(test)]
+mod http_sse;
+#[cfg(test)]
+mod http_sse_attacks;
+#[cfg(test)]
+mod http_sse_upstream;
+#[cfg(test)]
 mod hub_asks;
 #[cfg(test)]
 mod hub_eras;
@@ -53,6 +59,8 @@ mod secure;
 mod sessions;
 #[cfg(test)]
 mod shapes;
+#[cfg(test)]
+mod soft;
 #[cfg(test)]
 mod stdio_calls;
 #[cfg(test)]

@@ -44,13 +44,13 @@ async fn the_end_of_a_session_ends_its_process() {
 
 #[tokio::test]
 async fn a_process_nobody_uses_is_ended_and_started_again() {
-    let house = house(&[], "idle: 500ms").await;
+    let house = house(&[], "idle: 1s").await;
     let session = house.session("a", &json!({})).await;
     let used = Instant::now();
-    while used.elapsed() < Duration::from_millis(1_200) {
+    while used.elapsed() < Duration::from_secs(2) {
         assert_eq!(house.call(&session, "echo", json!({ "text": "x" })).await, "x");
     }
-    assert_eq!(house.call(&session, "sleep", json!({ "seconds": 1 })).await, "slept");
+    assert_eq!(house.call(&session, "sleep", json!({ "seconds": 2 })).await, "slept");
     nothing_is_left(&house, DEADLINE).await;
     let gone = house.ask(&tool_call(&session, json!(1), "echo", json!({ "text": "x" }))).await;
     assert_eq!(gone.status, 404);

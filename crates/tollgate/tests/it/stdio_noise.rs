@@ -89,3 +89,41 @@ async fn a_server_that_never_answers_is_ended_and_said_to_be() {
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     house.wait_for_processes(0, DEADLINE).await;
 }
+
+#[tokio::test]
+async fn a_flood_on_standard_error_is_read_and_not_all_logged() {
+    let house = house(&[], "idle: 1m").await;
+    let session = house.session("a", &json!({})).await;
+    let flood = json!({ "lines": 20_000, "bytes": 3_000 });
+    let begun = Instant::now();
+    assert_eq!(house.call(&session, "stderr", flood).await, "told");
+    assert_eq!(house.call(&session, "echo", json!({ "text": "on" })).await, "on");
+    let seconds = usize::try_from(begun.elapsed().as_secs()).expect("few") + 2;
+    let log = house.gate.stderr();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("stderr: line")).collect();
+    assert!((1..=seconds * 100).contains(&lines.len()), "{} lines", lines.len());
+    assert!(lines.iter().all(|line| line.len() < 1_300), "a line of 3,000 bytes is logged whole");
+}
+
+#[tokio::test]
+async fn a_server_that_stops_reading_costs_its_callers_their_deadline_and_no_more() {
+    let keys = "isolation: shared\n      timeouts: { first_byte: 500ms }";
+    let house = house(&[], keys).await;
+    let session = house.session("a", &json!({})).await;
+    assert_eq!(house.call(&session, "deaf", json!({})).await, "deaf");
+    let text = "x".repeat(100_000);
+    let calls = (0..200).map(|id| {
+        let (house, session, text) = (&house, &session, &text);
+        async move {
+            let call = tool_call(session, json!(id), "echo", json!({ "text": text }));
+            house.ask(&call).await.status
+        }
+    });
+    let begun = Instant::now();
+    let statuses = futures_util::future::join_all(calls).await;
+    assert!(statuses.iter().all(|status| *status == 504), "{statuses:?}");
+    assert!(begun.elapsed() < DEADLINE, "{:?}", begun.elapsed());
+    assert_eq!(house.end(&session).await, 204);
+    house.reconfigure(&[], "stop: 200ms");
+    house.wait_for_processes(0, DEADLINE).await;
+}
