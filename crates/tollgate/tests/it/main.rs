@@ -30,6 +30,8 @@ mod hub_eras;
 #[cfg(test)]
 mod hub_hostile;
 #[cfg(test)]
+mod hub_limits;
+#[cfg(test)]
 mod hub_lists;
 #[cfg(test)]
 mod hub_names;
