@@ -15,7 +15,6 @@ mod catalog;
 mod curation;
 mod desk;
 mod errand;
-mod inquiry;
 mod legs;
 mod listen;
 mod news;
@@ -169,7 +168,7 @@ impl<'a> Front<'a> {
             }
         }
         let asked = unknown.into_iter();
-        let asked = asked.map(|leg| probe::must_speak_modern(self.gate, self.snapshot, leg));
+        let asked = asked.map(|leg| probe::must_speak_modern(self.gate, leg));
         for answer in futures_util::future::join_all(asked).await {
             match answer {
                 Err(refusal) if refusal.reason == Reason::VersionUnsupported => {
