@@ -159,6 +159,8 @@ pub const IMPORT_DEPTH_MAX: usize = 64;
 pub const IMPORT_SHOWN_MAX: usize = 300;
 /// Most times a request from the shell is answered with a question instead of a result.
 pub const AGENT_ROUNDS_MAX: usize = 8;
+/// Upstreams that `tollgate doctor` asks at the same time: each may be a process.
+pub const DOCTOR_CHECKS_MAX: usize = 16;
 
 /// Each endpoint is asked for its health every so many seconds.
 pub const HEALTH_EVERY_SECS: u64 = 5;

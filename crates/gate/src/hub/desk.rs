@@ -1,7 +1,8 @@
 //! What a hub keeps in mind about its sessions while something is going on in them: which leg a
 //! request went to, who listens, and which legs are just being opened.
 //!
-//! Nothing here outlives the exchanges it is about; what a session is, is in the session book.
+//! Legs are known by their upstreams' names: requests go on while the configuration changes, and with
+//! it the number of a leg. Nothing here outlives the exchanges it is about; what a session is, is in the session book.
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -9,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tollgate_core::bounds::UPSTREAMS_MAX;
-use tollgate_core::ids::SessionKey;
+use tollgate_core::ids::{SessionKey, UpstreamName};
 
 /// The notes of one hub. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -21,8 +22,8 @@ pub(crate) struct Desk {
 
 #[derive(Debug, Default)]
 struct Slot {
-    in_flight: Vec<(Bytes, usize)>,
-    listener: Option<(u64, mpsc::Sender<usize>)>,
+    in_flight: Vec<(Bytes, UpstreamName)>,
+    listener: Option<(u64, mpsc::Sender<UpstreamName>)>,
 }
 
 impl Slot {
@@ -33,16 +34,16 @@ impl Slot {
 
 impl Desk {
     /// Notes that a request with this id, a raw token, is with a leg.
-    pub(crate) fn begin(&self, key: SessionKey, id: Bytes, leg: usize) -> InFlight {
+    pub(crate) fn begin(&self, key: SessionKey, id: Bytes, leg: UpstreamName) -> InFlight {
         self.slots.lock().entry(key).or_default().in_flight.push((id.clone(), leg));
         InFlight { desk: self.clone(), key, id }
     }
 
     /// The leg a request is with.
-    pub(crate) fn leg_of(&self, key: SessionKey, id: &[u8]) -> Option<usize> {
+    pub(crate) fn leg_of(&self, key: SessionKey, id: &[u8]) -> Option<UpstreamName> {
         let slots = self.slots.lock();
         let in_flight = &slots.get(&key)?.in_flight;
-        in_flight.iter().find(|(known, _)| known == id).map(|(_, leg)| *leg)
+        in_flight.iter().find(|(known, _)| known == id).map(|(_, leg)| leg.clone())
     }
 
     /// Makes the caller the session's listener: it is told of legs that open from now on. An earlier
@@ -59,10 +60,10 @@ impl Desk {
     }
 
     /// Tells the session's listener that a leg was opened. Says whether there is a listener.
-    pub(crate) fn opened(&self, key: SessionKey, leg: usize) -> bool {
+    pub(crate) fn opened(&self, key: SessionKey, leg: &UpstreamName) -> bool {
         let slots = self.slots.lock();
         let listener = slots.get(&key).and_then(|slot| slot.listener.as_ref());
-        listener.is_some_and(|(_, listener)| listener.try_send(leg).is_ok())
+        listener.is_some_and(|(_, listener)| listener.try_send(leg.clone()).is_ok())
     }
 
     /// The lock under which one leg is opened.
@@ -100,7 +101,7 @@ pub(crate) struct Listening {
     key: SessionKey,
     turn: u64,
     /// Legs that were opened; closed when somebody else listens.
-    pub(crate) opened: mpsc::Receiver<usize>,
+    pub(crate) opened: mpsc::Receiver<UpstreamName>,
 }
 
 impl Drop for Listening {
@@ -146,17 +147,21 @@ mod tests {
     use super::Desk;
     use bytes::Bytes;
     use tokio::sync::mpsc;
-    use tollgate_core::ids::SessionKey;
+    use tollgate_core::ids::{SessionKey, UpstreamName};
 
     const KEY: SessionKey = SessionKey([7; 16]);
+
+    fn name(text: &str) -> UpstreamName {
+        UpstreamName::from(text)
+    }
 
     #[test]
     fn a_request_is_with_its_leg_until_it_is_answered() {
         let desk = Desk::default();
-        let one = desk.begin(KEY, Bytes::from_static(b"1"), 3);
-        let other = desk.begin(KEY, Bytes::from_static(b"\"1\""), 4);
-        assert_eq!(desk.leg_of(KEY, b"1"), Some(3));
-        assert_eq!(desk.leg_of(KEY, b"\"1\""), Some(4));
+        let one = desk.begin(KEY, Bytes::from_static(b"1"), name("a"));
+        let other = desk.begin(KEY, Bytes::from_static(b"\"1\""), name("b"));
+        assert_eq!(desk.leg_of(KEY, b"1"), Some(name("a")));
+        assert_eq!(desk.leg_of(KEY, b"\"1\""), Some(name("b")));
         assert_eq!(desk.leg_of(SessionKey([8; 16]), b"1"), None);
         drop(one);
         assert_eq!(desk.leg_of(KEY, b"1"), None);
@@ -167,17 +172,17 @@ mod tests {
     #[test]
     fn a_session_has_one_listener_at_a_time() {
         let desk = Desk::default();
-        assert!(!desk.opened(KEY, 0));
+        assert!(!desk.opened(KEY, &name("0")));
         let mut first = desk.listen(KEY);
-        assert!(desk.opened(KEY, 5));
-        assert_eq!(first.opened.try_recv(), Ok(5));
+        assert!(desk.opened(KEY, &name("5")));
+        assert_eq!(first.opened.try_recv(), Ok(name("5")));
         let mut second = desk.listen(KEY);
         assert_eq!(first.opened.try_recv(), Err(mpsc::error::TryRecvError::Disconnected));
         drop(first);
-        assert!(desk.opened(KEY, 6));
-        assert_eq!(second.opened.try_recv(), Ok(6));
+        assert!(desk.opened(KEY, &name("6")));
+        assert_eq!(second.opened.try_recv(), Ok(name("6")));
         drop(second);
-        assert!(!desk.opened(KEY, 7));
+        assert!(!desk.opened(KEY, &name("7")));
         assert!(desk.slots.lock().is_empty(), "nothing is left behind");
     }
 

@@ -67,7 +67,7 @@ impl Front<'_> {
             self.end_leg(&forward, &open).await;
             return Err(crate::session::unknown());
         }
-        if self.plan.desk.opened(held.session.key, leg) {
+        if self.plan.desk.opened(held.session.key, there.upstream.name()) {
             // The agent listens: its stream here comes before its first call.
             self.gate.sessions.await_stream(&open.session).await;
         }
@@ -84,11 +84,10 @@ impl Front<'_> {
     pub(super) async fn end_all(&self, held: &Held) {
         // Somebody else may have ended it meanwhile, which is the same.
         drop(self.gate.sessions.end(&held.session));
-        let legs = (0..self.call.route.legs.len()).filter_map(|leg| self.open_leg(held, leg));
-        for leg in legs.collect::<Vec<_>>() {
-            let upstream = self.snapshot.upstreams.get(&leg.session.upstream);
-            let Some(upstream) = upstream else { continue };
-            if let Some(ended) = self.gate.sessions.end(&leg.session) {
+        // Also at upstreams that were on the route when the session called them.
+        for upstream in self.snapshot.upstreams.iter() {
+            let leg = self.gate.sessions.at(held.session.key.of_leg(upstream.name()));
+            if let Some(ended) = leg.and_then(|leg| self.gate.sessions.end(&leg)) {
                 self.gate.farewells.send(upstream, ended.home.clone());
             }
         }
