@@ -3,11 +3,12 @@
 //! Everything runs on loopback, in interleaved rounds, and is ended by process id, also on Ctrl-C. It
 //! is never part of the tests: it takes minutes and wants the machine for itself.
 //!
-//! In the order a reader needs them: what is measured (`cells`), between what (`lanes`), with what
-//! (`processes`, `load`, `holding`), and what is made of it (`records`, `ratios`, `table`, `report`).
+//! In the order a reader needs them: what is measured (`cells`; `hub` for many upstreams at once),
+//! between what (`lanes`), with what (`processes`, `load`, `holding`), and what is made of it (`records`, `ratios`, `table`, `report`).
 
 mod cells;
 mod holding;
+mod hub;
 mod lanes;
 mod load;
 mod machine;
@@ -41,7 +42,8 @@ struct Flags {
     /// One round of one second each: to see that everything works, not to compare.
     #[arg(long)]
     quick: bool,
-    /// Only cells whose name contains this (`legacy/json_1k`, `rate-1000`, `memory`, `listening`).
+    /// Only cells whose name contains this (`legacy/json_1k`, `rate-1000`, `memory`, `listening`,
+    /// `hub-list`, `hub-call`).
     #[arg(long)]
     only: Vec<String>,
     /// Write all raw numbers to this file.
@@ -87,18 +89,27 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>) -> anyhow::Result<()> {
         is_realtime: flags.realtime,
     })?;
     let cells = Cell::chosen(&flags.only);
-    anyhow::ensure!(!cells.is_empty(), "no cell has a name with {:?}", flags.only);
+    let hub = if flags.skip_tollgate { Vec::new() } else { hub::chosen(&flags.only) };
+    anyhow::ensure!(
+        !cells.is_empty() || !hub.is_empty(),
+        "no cell has a name with {:?}",
+        flags.only
+    );
     if flags.profile {
         return profile::run(&stage, &cells, flags.seconds);
     }
     let mut records = Records::default();
-    for round in 0..flags.rounds {
+    let rounds = if cells.is_empty() { 0 } else { flags.rounds };
+    for round in 0..rounds {
         measure_round(&flags, &stage, &cells, round, &mut records)?;
     }
     if cells.contains(&Cell::Listening) {
         holding::measure_listening(&stage, &mut records)?;
     }
-    publish(&flags, &stage, &cells, &records)
+    let (rounds, seconds) = (flags.rounds, flags.seconds);
+    let settings = hub::HubSettings { rounds, seconds, warmup: WARMUP_SECS };
+    let hub = hub::measure(&stage, &hub, settings)?;
+    publish(&flags, &stage, (&cells, &records), &hub)
 }
 
 fn measure_round(
@@ -136,10 +147,18 @@ fn measure_round(
     Ok(())
 }
 
-fn publish(flags: &Flags, stage: &Stage, cells: &[Cell], records: &Records) -> anyhow::Result<()> {
+fn publish(
+    flags: &Flags,
+    stage: &Stage,
+    (cells, records): (&[Cell], &Records),
+    hub: &str,
+) -> anyhow::Result<()> {
     let machine = machine::Machine::read(stage);
-    let table = table::draw(cells, records, &stage.absent());
-    let mut text = format!("{}\n\n{table}", machine.sentence());
+    let mut text = format!("{}\n", machine.sentence());
+    if !cells.is_empty() {
+        text.push_str(&format!("\n{}", table::draw(cells, records, &stage.absent())));
+    }
+    text.push_str(hub);
     for note in stage.notes().into_iter().chain(records.notes()) {
         text.push_str(&format!("\n- {note}"));
     }

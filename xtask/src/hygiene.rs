@@ -28,8 +28,10 @@ const KILLS_PER_LIFE: u64 = 4;
 pub(crate) fn run(root: &Path, words: &[String]) -> anyhow::Result<()> {
     let legs = Legs::read(words)?;
     let peers = peers::installed(root)?;
-    let programs = legs.built(root, &[])?;
-    let program = legs.gate.clone().unwrap_or_else(|| programs.join("tollgate"));
+    let program = match &legs.gate {
+        Some(program) => program.clone(),
+        None => legs.built(root, &[])?.join("tollgate"),
+    };
     let kills = number("TOLLGATE_HYGIENE_KILLS")?.unwrap_or(KILLS);
     let agents = number("TOLLGATE_HYGIENE_AGENTS")?.unwrap_or(AGENTS).clamp(1, 50);
     let seed = number("TOLLGATE_HYGIENE_SEED")?.unwrap_or_else(|| u64::from(std::process::id()));

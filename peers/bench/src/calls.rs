@@ -5,13 +5,15 @@
 //!
 //! Next: `replies.rs`.
 
-use crate::tools::{Era, LEGACY_REVISION, Tool};
+use crate::tools::{Era, LEGACY_REVISION};
 
 /// Bytes of the argument every call carries.
 pub const ARGUMENT_BYTES: usize = 256;
 /// The first id; all ids have as many digits.
 pub const FIRST_ID: u64 = 1_000_000_000;
 const ID_DIGITS: usize = 10;
+/// What every modern request says of its client.
+const MODERN_META: &str = r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},"io.modelcontextprotocol/clientInfo":{"name":"bench","version":"1"}"#;
 
 /// A `tools/call`, whole, with holes for the id.
 #[derive(Clone, Debug)]
@@ -22,23 +24,21 @@ pub struct CallRequest {
 }
 
 impl CallRequest {
-    /// A call of `tool`; in the legacy era within `session`.
-    pub fn new(host: &str, path: &str, tool: &Tool, session: Option<&str>) -> Self {
+    /// A call of the tool with this name; in the legacy era within `session`.
+    pub fn new(host: &str, path: &str, name: &str, session: Option<&str>) -> Self {
         let era = if session.is_some() { Era::Legacy } else { Era::Modern };
         let modern = match era {
-            Era::Legacy => "",
-            Era::Modern => {
-                r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},"io.modelcontextprotocol/clientInfo":{"name":"bench","version":"1"},"#
-            }
+            Era::Legacy => String::new(),
+            Era::Modern => format!("{MODERN_META},"),
         };
         let body = format!(
             r#"{{"jsonrpc":"2.0","id":{FIRST_ID},"method":"tools/call","params":{{"name":"{}","arguments":{{"text":"{}"}},"_meta":{{{modern}"progressToken":{FIRST_ID}}}}}}}"#,
-            tool.name,
+            name,
             "q".repeat(ARGUMENT_BYTES),
         );
         let more = match (era, session) {
             (Era::Legacy, Some(session)) => format!("Mcp-Session-Id: {session}\r\n"),
-            _ => format!("Mcp-Method: tools/call\r\nMcp-Name: {}\r\n", tool.name),
+            _ => format!("Mcp-Method: tools/call\r\nMcp-Name: {name}\r\n"),
         };
         let bytes = post(host, path, &version_header(era, &more), &body);
         let mark = FIRST_ID.to_string();
@@ -91,6 +91,24 @@ pub fn stream(host: &str, path: &str, session: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+/// `tools/list`, of the page that `cursor` names.
+pub fn list(host: &str, path: &str, session: Option<&str>, cursor: Option<&str>) -> Vec<u8> {
+    let cursor = cursor.map(|cursor| format!(r#","cursor":{}"#, serde_json::Value::from(cursor)));
+    let cursor = cursor.unwrap_or_default();
+    let body = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{{"_meta":{{{}}}{cursor}}}}}"#,
+        match session {
+            Some(_) => "",
+            None => MODERN_META,
+        }
+    );
+    let headers = match session {
+        Some(session) => version_header(Era::Legacy, &format!("Mcp-Session-Id: {session}\r\n")),
+        None => version_header(Era::Modern, "Mcp-Method: tools/list\r\n"),
+    };
+    post(host, path, &headers, &body)
+}
+
 fn version_header(era: Era, more: &str) -> String {
     format!("MCP-Protocol-Version: {}\r\n{more}", era.revision())
 }
@@ -107,11 +125,10 @@ fn post(host: &str, path: &str, headers: &str, body: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tools::TOOLS;
 
     #[test]
     fn each_call_carries_its_own_id_and_token() {
-        let mut call = CallRequest::new("h", "/mcp", &TOOLS[0], Some("s"));
+        let mut call = CallRequest::new("h", "/mcp", "json_1k", Some("s"));
         let first = String::from_utf8(call.stamp().to_vec()).unwrap();
         let second = String::from_utf8(call.stamp().to_vec()).unwrap();
         assert_eq!(first.matches("1000000001").count(), 2);

@@ -6,7 +6,7 @@
 
 use crate::calls;
 use crate::replies::ReplyError;
-use crate::tools::Era;
+use crate::tools::{Era, Tool};
 use crate::wire::{Chunks, Length, ReplyHead, WireError, reply_head};
 use bytes::BytesMut;
 use std::net::SocketAddr;
@@ -35,6 +35,9 @@ pub enum LoadError {
     /// No reply.
     #[error("no reply within {REPLY_SECS_MAX} s")]
     Silent,
+    /// A list that is none.
+    #[error("`tools/list`: status {0}, and no list in it")]
+    List(u16),
     /// The session was not opened.
     #[error("opening a session: status {0}")]
     Session(u16),
@@ -52,12 +55,19 @@ pub struct Door {
     pub path: String,
     /// The era calls are made in.
     pub era: Era,
+    /// What the names of tools begin with there.
+    pub prefix: String,
 }
 
 impl Door {
     /// The value of `Host`.
     pub fn host(&self) -> String {
         self.addr.to_string()
+    }
+
+    /// The name of a tool there.
+    pub fn named(&self, tool: &Tool) -> String {
+        format!("{}{}", self.prefix, tool.name)
     }
 }
 

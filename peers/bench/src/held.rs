@@ -91,7 +91,8 @@ pub async fn first_byte(door: &Door, count: u64) -> Result<FirstByte, LoadError>
         Era::Legacy => Some(connection.open_session(door).await?),
         Era::Modern => None,
     };
-    let mut request = CallRequest::new(&door.host(), &door.path, tool, session.as_deref());
+    let name = door.named(tool);
+    let mut request = CallRequest::new(&door.host(), &door.path, &name, session.as_deref());
     let mut waits = Histogram::<u64>::new_with_bounds(100, 60_000_000_000, 3)
         .map_err(|e| std::io::Error::other(e.to_string()))?;
     for _ in 0..count {

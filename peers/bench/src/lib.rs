@@ -17,5 +17,6 @@ pub mod connection;
 pub mod cpu;
 pub mod held;
 pub mod leash;
+pub mod lists;
 pub mod pace;
 pub mod rounds;

@@ -177,7 +177,8 @@ impl Caller {
             Era::Legacy => Some(connection.open_session(&door).await?),
             Era::Modern => None,
         };
-        let request = CallRequest::new(&door.host(), &door.path, plan.tool, session.as_deref());
+        let name = door.named(plan.tool);
+        let request = CallRequest::new(&door.host(), &door.path, &name, session.as_deref());
         Ok(Self { connection, request, judge: Judge::new(plan.tool, door.era), door })
     }
 

@@ -1,6 +1,6 @@
 """A scripted MCP server on stdio, of both eras, with the bad habits that tests ask for.
 
-Arguments are habits from the start on (`crash`, `mute`, `junk`, `stuck`, `legacy`, `verbose`); its
+Arguments are habits from the start on (`crash`, `mute`, `junk`, `stuck`, `legacy`, `silent`); its
 tools do the rest. With `SCRIPT_LOG` set, every line it receives is appended to that file.
 """
 
@@ -114,6 +114,7 @@ def call(params):
     if name == "many":
         for step in range(given["messages"]):
             note("notifications/message", level="info", data="x" * given.get("bytes", 10))
+        STATE["many"] = True
         return "many"
     if name == "stderr":
         for line in range(given["lines"]):
@@ -140,6 +141,9 @@ def result(message):
     """The result of a request, or an error."""
     method, params = message["method"], message.get("params", {})
     is_modern = "io.modelcontextprotocol/protocolVersion" in params.get("_meta", {})
+    if is_modern and "silent" in HABITS:
+        note("notifications/message", level="error", data="a request before initialize")
+        return None
     if is_modern and "legacy" in HABITS:
         return {"error": {"code": -32600, "message": "initialize first"}}
     if method == "initialize":

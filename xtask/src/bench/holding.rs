@@ -105,7 +105,8 @@ fn hold_streams(stage: &Stage, door: &Door, count: u32) -> anyhow::Result<Runnin
     Ok(running)
 }
 
-fn resident_kib(door: &Door) -> anyhow::Result<f64> {
+/// Resident memory of all processes behind a door.
+pub(crate) fn resident_kib(door: &Door) -> anyhow::Result<f64> {
     door.pids().iter().try_fold(0.0, |sum, pid| {
         let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -2,7 +2,9 @@
 //!
 //! The proxy has one core for itself; load and upstream share another. Nothing here measures.
 //!
-//! Next: `load.rs` and `holding.rs`.
+//! Next: `lanes/crowd.rs` (the gate before many upstreams), `load.rs` and `holding.rs`.
+
+mod crowd;
 
 use crate::bench::processes::{
     Placement, Running, can_be_realtime, can_pin, command, files_max, folder, free_address,
@@ -174,10 +176,14 @@ impl Stage {
 
     /// Starts the upstream.
     pub(crate) fn start_upstream(&self) -> anyhow::Result<Upstream> {
+        self.upstream(&[])
+    }
+
+    fn upstream(&self, more: &[&str]) -> anyhow::Result<Upstream> {
         let addr = free_address()?;
         let program = target(&self.root).join("bench-peers/bench-upstream");
         let mut command = command(program, self.place(LOAD_CORE));
-        command.arg("--listen").arg(addr.to_string());
+        command.arg("--listen").arg(addr.to_string()).args(more);
         let mut running = Running::start(command)?;
         running.wait_for(addr, Duration::from_millis(5)).context("the upstream")?;
         Ok(Upstream { addr, _running: running })

@@ -24,6 +24,12 @@ pub(crate) struct Person {
     pub(crate) words: String,
 }
 
+impl std::fmt::Display for Person {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.pid, self.words)
+    }
+}
+
 /// What a look into `/proc` found.
 #[derive(Debug, Default)]
 pub(crate) struct Census {

@@ -13,9 +13,9 @@ use crate::peers::{Peers, UVX_PROGRAM};
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Upstreams that start a process for each session: their number of processes follows the agents.
@@ -69,9 +69,9 @@ impl House {
         let mut command = Command::new(&own);
         command.args(["serve", "--config", "gate.yaml"]).current_dir(&home);
         command.env(MARK, &mark).env("TMPDIR", home.join("tmp"));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut gate = command.spawn()?;
-        let output = gate.stdout.take().context("no pipe")?;
+        let output = gate.stderr.take().context("no pipe")?;
         let mut house = Self {
             registrar: Registrar::new(&mark, &own),
             home,
@@ -81,7 +81,7 @@ impl House {
             at_rest: Vec::new(),
             script: peers.python("clients/agent.py"),
         };
-        house.address = announced(output).with_context(|| house.end_of_log())?;
+        house.address = announced(output, log).with_context(|| house.end_of_log())?;
         std::thread::sleep(LOOK);
         house.at_rest = open_files(house.gate.id());
         Ok(house)
@@ -97,9 +97,9 @@ impl House {
             agent.args(&calls).arg("memory__read_graph={}");
             agent.arg("time__get_current_time={\"timezone\": \"UTC\"}");
             agent.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-            let mut agent = agent.spawn()?;
-            waiting.push(agent.stdout.take().context("no pipe")?);
-            self.agents.push(agent);
+            self.agents.push(agent.spawn()?);
+            let output = self.agents.last_mut().and_then(|agent| agent.stdout.take());
+            waiting.push(output.context("no pipe")?);
         }
         let deadline = Instant::now() + START;
         for output in waiting {
@@ -127,9 +127,9 @@ impl House {
     /// Kills the agent at this place with -9.
     pub(crate) fn kill_agent(&mut self, at: usize) -> anyhow::Result<()> {
         let mut agent = self.agents.swap_remove(at);
-        agent.kill()?;
+        let killed = agent.kill();
         agent.wait()?;
-        Ok(())
+        Ok(killed?)
     }
 
     /// Waits until no upstream has more processes than it has users.
@@ -140,8 +140,11 @@ impl House {
             let mut too_many = Vec::new();
             for (name, manner, _) in per_session {
                 let end = format!("scripted_stdio.py {manner} {name}");
-                let own: Vec<&Person> =
-                    census.alive.iter().filter(|person| person.words.ends_with(&end)).collect();
+                // A guard has the words of what it guards at its end.
+                let own = |person: &&Person| {
+                    person.words.ends_with(&end) && !person.words.contains(" guard ")
+                };
+                let own: Vec<&Person> = census.alive.iter().filter(own).collect();
                 if own.len() > survivors {
                     too_many.extend(own.into_iter().cloned());
                 }
@@ -217,7 +220,8 @@ impl House {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                bail!("{what} after {} s: {remain:#?}", GONE.as_secs());
+                let remain: Vec<String> = remain.iter().map(ToString::to_string).collect();
+                bail!("{what} after {} s:\n  {}", GONE.as_secs(), remain.join("\n  "));
             }
             std::thread::sleep(LOOK);
         }
@@ -287,15 +291,16 @@ fn config(peers: &Peers, mark: &str, scratch: &Path) -> String {
     text
 }
 
-/// The address that the gate prints; its later output is read away.
-fn announced(output: impl std::io::Read + Send + 'static) -> anyhow::Result<String> {
+/// The address that the gate tells; what it says goes to its log.
+fn announced(said: ChildStderr, mut log: File) -> anyhow::Result<String> {
     let (tell, told) = std::sync::mpsc::sync_channel(1);
     std::thread::spawn(move || {
-        for line in BufReader::new(output).lines().map_while(Result::ok) {
+        for line in BufReader::new(said).lines().map_while(Result::ok) {
+            // A log that cannot be written must not stop the gate it is about.
+            let _ = writeln!(log, "{line}");
             let after = line.split_once("gate=").map(|(_, after)| after.to_owned());
-            if let Some(address) =
-                after.and_then(|it| Some(it.split_whitespace().next()?.to_owned()))
-            {
+            let address = after.and_then(|it| Some(it.split_whitespace().next()?.to_owned()));
+            if let Some(address) = address {
                 // Only the first one is waited for.
                 let _ = tell.try_send(address);
             }

@@ -34,7 +34,7 @@ async fn a_forged_foreign_or_repeated_stream_name_is_unknown_and_reaches_nobody(
         // A session's sealed id is of another purpose.
         format!("{path}={session}"),
         agent.url.replace("/mcp/", "/other/"),
-        format!("{path}={sealed}&session={sealed}"),
+        format!("{path}={sealed}&sessionId={sealed}"),
     ] {
         house.turns_away(&post(&url, &call(1)), &[404], &[-32600]).await;
     }
@@ -86,7 +86,7 @@ async fn only_get_opens_a_stream_and_only_post_takes_messages() {
     // What newer clients take for the sign of this transport.
     house.refuses(&post("/mcp/sse", &initialize()), &[405], &[-32600]).await;
     let mut client = house.connect().await;
-    client.send(&open("/mcp/messages?session=x")).await;
+    client.send(&open("/mcp/messages?sessionId=x")).await;
     assert_eq!(client.response().await.expect("an answer").status, 405);
     let json_only = String::from_utf8(open("/mcp/sse")).expect("text");
     let mut client = house.connect().await;

@@ -8,6 +8,7 @@
 use bench_peers::connection::Door;
 use bench_peers::held;
 use bench_peers::leash::wait_for_end_of_input;
+use bench_peers::lists;
 use bench_peers::rounds::{self, Plan};
 use bench_peers::tools::{Era, tool};
 use clap::{Parser, Subcommand};
@@ -32,6 +33,9 @@ struct Flags {
     /// The era to speak.
     #[arg(long, value_enum, default_value = "legacy")]
     era: Era,
+    /// What the names of tools begin with at that path.
+    #[arg(long, default_value = "")]
+    prefix: String,
     #[command(subcommand)]
     load: Load,
 }
@@ -72,6 +76,15 @@ enum Load {
         #[arg(long)]
         count: usize,
     },
+    /// Lists all tools, page by page, again and again.
+    Lists {
+        /// Milliseconds of the measured window.
+        #[arg(long, default_value_t = 0)]
+        window_ms: u64,
+        /// At least so many lists.
+        #[arg(long, default_value_t = 1)]
+        least: u64,
+    },
     /// Measures the wait for the first event of a slow stream.
     FirstByte {
         /// How many streams, one after the other.
@@ -87,7 +100,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn carry_out(flags: Flags) -> anyhow::Result<()> {
-    let door = Door { addr: flags.addr, path: flags.path, era: flags.era };
+    let door = Door { addr: flags.addr, path: flags.path, era: flags.era, prefix: flags.prefix };
     match flags.load {
         Load::Calls { tool: name, rate, connections, warmup_ms, window_ms, watch } => {
             let tool = tool(&name).ok_or_else(|| anyhow::anyhow!("unknown tool `{name}`"))?;
@@ -99,6 +112,10 @@ async fn carry_out(flags: Flags) -> anyhow::Result<()> {
         Load::Sessions { count } => {
             timeout(OPENING, held::sessions(&door, count)).await??;
             say("{}")
+        }
+        Load::Lists { window_ms, least } => {
+            let listing = lists::run(&door, Duration::from_millis(window_ms), least);
+            say(&serde_json::to_string(&timeout(OPENING, listing).await??)?)
         }
         Load::Streams { count } => hold(&door, count).await,
         Load::FirstByte { count } => {

@@ -27,6 +27,9 @@ struct Flags {
     /// Where to listen.
     #[arg(long)]
     listen: SocketAddr,
+    /// Tools listed, of about 300 bytes each; only the benchmark's own can be called.
+    #[arg(long, default_value_t = TOOLS.len())]
+    tools: usize,
 }
 
 #[derive(Deserialize)]
@@ -54,6 +57,7 @@ struct Meta<'a> {
 /// Everything the connections share: templates and counters.
 struct House {
     bodies: Vec<(&'static Tool, ReplyBody, ReplyBody)>,
+    list: String,
     calls: Cell<u64>,
     sessions: Cell<u64>,
     streams: Cell<u64>,
@@ -75,11 +79,12 @@ const EVENTS: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCa
     no-cache\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 impl House {
-    fn new() -> Self {
+    fn new(tools: usize) -> Self {
         let both =
             |tool| (tool, ReplyBody::of(tool, Era::Legacy), ReplyBody::of(tool, Era::Modern));
         let bodies = TOOLS.iter().map(both).collect();
-        Self { bodies, calls: Cell::new(0), sessions: Cell::new(0), streams: Cell::new(0) }
+        let list = listed(tools);
+        Self { bodies, list, calls: Cell::new(0), sessions: Cell::new(0), streams: Cell::new(0) }
     }
 
     fn answer(&self, head: &RequestHead, body: &[u8], out: &mut Vec<u8>) -> Then {
@@ -123,7 +128,7 @@ impl House {
                 result(out, &session, id, &initialized());
             }
             "server/discover" => result(out, "", id, &discovered()),
-            "tools/list" => result(out, "", id, &listed()),
+            "tools/list" => result(out, "", id, &self.list),
             "ping" => result(out, "", id, "{}"),
             _ => fault(out, head.is_modern, id, -32601),
         }
@@ -216,16 +221,19 @@ fn discovered() -> String {
     r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"ttlMs":60000,"cacheScope":"public","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"bench","version":"1"}}}"#.to_owned()
 }
 
-fn listed() -> String {
-    let tools: Vec<String> = TOOLS
-        .iter()
-        .map(|tool| {
-            format!(
-                r#"{{"name":"{}","inputSchema":{{"type":"object","properties":{{"text":{{"type":"string"}}}}}}}}"#,
-                tool.name
-            )
-        })
-        .collect();
+fn listed(count: usize) -> String {
+    let own = TOOLS.iter().map(|tool| {
+        format!(
+            r#"{{"name":"{}","inputSchema":{{"type":"object","properties":{{"text":{{"type":"string"}}}}}}}}"#,
+            tool.name
+        )
+    });
+    let more = (TOOLS.len()..).map(|n| {
+        format!(
+            r#"{{"name":"tool_{n:03}","description":"Looks up what is known about a customer and the orders of that customer, newest first.","inputSchema":{{"type":"object","properties":{{"customer":{{"type":"string","description":"Number or name"}},"limit":{{"type":"integer","minimum":1,"maximum":100}}}},"required":["customer"]}}}}"#
+        )
+    });
+    let tools: Vec<String> = own.chain(more).take(count).collect();
     format!(
         r#"{{"resultType":"complete","ttlMs":60000,"cacheScope":"public","tools":[{}]}}"#,
         tools.join(",")
@@ -293,7 +301,7 @@ async fn read_body(
 
 async fn accept(flags: Flags) -> anyhow::Result<()> {
     let listener = TcpListener::bind(flags.listen).await?;
-    let house = Rc::new(House::new());
+    let house = Rc::new(House::new(flags.tools));
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
