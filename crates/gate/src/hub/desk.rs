@@ -8,16 +8,18 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc;
 use tollgate_core::bounds::UPSTREAMS_MAX;
 use tollgate_core::ids::{SessionKey, UpstreamName};
+use tollgate_core::refusal::Refusal;
 
 /// The notes of one hub. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Desk {
     // Plain mutexes: each is held for one map operation.
     slots: Arc<Mutex<HashMap<SessionKey, Slot>>>,
-    opening: Arc<Mutex<HashMap<SessionKey, Arc<tokio::sync::Mutex<()>>>>>,
+    opening: Arc<Mutex<HashMap<SessionKey, Arc<Door>>>>,
 }
 
 #[derive(Debug, Default)]
@@ -68,8 +70,8 @@ impl Desk {
 
     /// The lock under which one leg is opened.
     pub(crate) fn opening(&self, leg: SessionKey) -> Opening {
-        let lock = self.opening.lock().entry(leg).or_default().clone();
-        Opening { desk: self.clone(), leg, lock }
+        let door = self.opening.lock().entry(leg).or_default().clone();
+        Opening { desk: self.clone(), leg, door }
     }
 }
 
@@ -117,18 +119,44 @@ impl Drop for Listening {
     }
 }
 
+/// Where those wait who want to open one leg.
+#[derive(Debug, Default)]
+struct Door {
+    attempts: AtomicU64,
+    /// What the last attempt came to, if it failed.
+    failed: tokio::sync::Mutex<Option<Refusal>>,
+}
+
 /// A leg that somebody is about to open.
 #[derive(Debug)]
 pub(crate) struct Opening {
     desk: Desk,
     leg: SessionKey,
-    lock: Arc<tokio::sync::Mutex<()>>,
+    door: Arc<Door>,
 }
+
+/// The right to open a leg.
+pub(crate) type Turn<'a> = tokio::sync::MutexGuard<'a, Option<Refusal>>;
 
 impl Opening {
     /// Waits for whoever is opening it.
-    pub(crate) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.lock.lock().await
+    ///
+    /// # Errors
+    /// Why that failed, if it did meanwhile: many that wait for a server that hangs wait once, not
+    /// each in turn.
+    pub(crate) async fn turn(&self) -> Result<Turn<'_>, Refusal> {
+        let seen = self.door.attempts.load(Ordering::Acquire);
+        let turn = self.door.failed.lock().await;
+        match &*turn {
+            Some(why) if self.door.attempts.load(Ordering::Acquire) != seen => Err(why.clone()),
+            _ => Ok(turn),
+        }
+    }
+
+    /// Notes what an attempt came to.
+    pub(crate) fn tried(&self, mut turn: Turn<'_>, failed: Option<Refusal>) {
+        *turn = failed;
+        self.door.attempts.fetch_add(1, Ordering::AcqRel);
     }
 }
 
@@ -136,7 +164,7 @@ impl Drop for Opening {
     fn drop(&mut self) {
         let mut opening = self.desk.opening.lock();
         // Two are the map's and ours: nobody else waits.
-        if Arc::strong_count(&self.lock) <= 2 {
+        if Arc::strong_count(&self.door) <= 2 {
             opening.remove(&self.leg);
         }
     }
@@ -148,6 +176,7 @@ mod tests {
     use bytes::Bytes;
     use tokio::sync::mpsc;
     use tollgate_core::ids::{SessionKey, UpstreamName};
+    use tollgate_core::refusal::{Reason, Refusal};
 
     const KEY: SessionKey = SessionKey([7; 16]);
 
@@ -190,10 +219,13 @@ mod tests {
     async fn one_leg_is_opened_by_one_at_a_time_and_leaves_no_lock() {
         let desk = Desk::default();
         let (first, second) = (desk.opening(KEY), desk.opening(KEY));
-        let turn = first.turn().await;
-        assert!(futures_util::FutureExt::now_or_never(second.turn()).is_none());
-        drop(turn);
-        assert!(futures_util::FutureExt::now_or_never(second.turn()).is_some());
+        let turn = first.turn().await.expect("nobody failed");
+        let mut waiting = Box::pin(second.turn());
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        first.tried(turn, Some(Refusal::new(Reason::UpstreamDown, "down")));
+        assert!(waiting.await.is_err(), "who waited for it shares its failure");
+        let again = second.turn().await.expect("whoever comes later tries again");
+        second.tried(again, None);
         drop((first, second));
         assert!(desk.opening.lock().is_empty(), "nothing is left behind");
     }

@@ -35,11 +35,13 @@ impl Front<'_> {
             return Ok(None);
         }
         let opening = self.plan.desk.opening(held.session.key.of_leg(there.upstream.name()));
-        let _turn = opening.turn().await;
-        match self.open_leg(held, leg) {
-            Some(open) => Ok(Some(open)),
-            None => self.begin_leg(held, leg).await,
+        let turn = opening.turn().await?;
+        if let Some(open) = self.open_leg(held, leg) {
+            return Ok(Some(open));
         }
+        let begun = self.begin_leg(held, leg).await;
+        opening.tried(turn, begun.as_ref().err().cloned());
+        begun
     }
 
     async fn begin_leg(&self, held: &Held, leg: usize) -> Result<Option<Held>, Refusal> {

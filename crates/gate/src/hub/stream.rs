@@ -44,7 +44,10 @@ pub(super) type Said = (Arc<Leg>, Event);
 async fn pump(leg: Arc<Leg>, mut stream: StreamBody, events: mpsc::Sender<Said>) {
     let mut splitter = Splitter::new(REPLY_BYTES_MAX);
     loop {
-        while let Ok(Some(event)) = splitter.next() {
+        loop {
+            // Behind a fault, nothing can be understood.
+            let Ok(next) = splitter.next() else { return };
+            let Some(event) = next else { break };
             if events.send((leg.clone(), event)).await.is_err() {
                 return;
             }

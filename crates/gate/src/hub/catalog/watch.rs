@@ -106,9 +106,15 @@ impl Listener {
             };
             let Some(Ok(data)) = next else { break };
             splitter.push(data);
-            while let Ok(Some(event)) = splitter.next() {
+            let is_sound = loop {
+                let Ok(next) = splitter.next() else { break false };
+                let Some(event) = next else { break true };
                 let Some(message) = event.data.filter(|data| !data.is_empty()) else { continue };
                 changed |= self.hear(&message).await;
+            };
+            // Behind a fault, nothing can be understood.
+            if !is_sound {
+                break;
             }
         }
         // The stream ended: until it is opened again, nothing is heard.
