@@ -26,6 +26,8 @@ mod http_sse_upstream;
 #[cfg(test)]
 mod hub_asks;
 #[cfg(test)]
+mod hub_calls;
+#[cfg(test)]
 mod hub_eras;
 #[cfg(test)]
 mod hub_hostile;
