@@ -3,10 +3,10 @@
 //! Each step says how long it took; the first that fails ends the run. The tests of our own come
 //! last, so that their summary is the end of the output.
 //!
-//! Next: `peers.rs`, `conformance.rs`, `clients.rs`, `tidy.rs`.
+//! Next: `peers.rs`, `conformance.rs`, `clients.rs`, `hygiene.rs`, `tidy.rs`.
 
 use crate::processes::{captured, shown};
-use crate::{clients, conformance, peers, tidy};
+use crate::{clients, conformance, hygiene, peers, tidy};
 use anyhow::bail;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -37,6 +37,7 @@ pub(crate) fn run(root: &Path, words: &[String]) -> anyhow::Result<()> {
     step("licences", || licences(root))?;
     step("conformance", || conformance::run(root, &none))?;
     step("clients", || clients::run(root, &none))?;
+    step("hygiene", || hygiene::run(root, &none))?;
     step("doc tests", || cargo(root, &["test", "--workspace", "--doc", "--locked"], &[]))?;
     step("tests", || tests(root))
 }

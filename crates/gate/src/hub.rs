@@ -15,7 +15,6 @@ mod catalog;
 mod curation;
 mod desk;
 mod errand;
-mod inquiry;
 mod legs;
 mod listen;
 mod news;
@@ -176,7 +175,7 @@ impl<'a> Front<'a> {
         let asked = unknown.into_iter().map(|leg| async move {
             let starting = leg.upstream.start_time().min(Duration::from_secs(START_WAIT_SECS));
             let limit = Duration::from_secs(GREETING_WAIT_SECS) + starting;
-            let asking = probe::must_speak_modern(self.gate, self.snapshot, leg);
+            let asking = probe::must_speak_modern(self.gate, leg);
             match tokio::time::timeout(limit, asking).await {
                 Ok(Err(refusal)) if refusal.reason == Reason::VersionUnsupported => Err(refusal),
                 Ok(Ok(())) => Ok(()),

@@ -201,6 +201,8 @@ impl House {
         if !left.is_empty() {
             bail!("files are left of the gate: {left:?}");
         }
+        // What failed is kept to be looked at.
+        fs::remove_dir_all(&self.home)?;
         Ok(took)
     }
 

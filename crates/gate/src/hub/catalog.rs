@@ -16,7 +16,7 @@ pub(crate) use watch::changed_list;
 
 use crate::gate::Gate;
 use crate::hub::audience::Audience;
-use crate::hub::inquiry::Silence;
+use crate::inquiry::Silence;
 use crate::knowledge::Knowledge;
 use crate::upstream::Upstream;
 use arc_swap::ArcSwap;

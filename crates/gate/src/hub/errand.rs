@@ -220,8 +220,8 @@ impl Front<'_> {
 
     async fn go_modern(&self, post: &Post, leg: usize) -> Served {
         let there = &self.call.route.legs[leg];
-        probe::must_speak_modern(self.gate, self.snapshot, there).await?;
-        listing::check_params(self.gate, self.snapshot, there, post).await?;
+        probe::must_speak_modern(self.gate, there).await?;
+        listing::check_params(self.gate, there, post).await?;
         if let Some(message) = post.one() {
             there.knowledge.check_params(&post.body, message, &post.params)?;
         }

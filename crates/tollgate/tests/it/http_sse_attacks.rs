@@ -94,6 +94,26 @@ async fn only_get_opens_a_stream_and_only_post_takes_messages() {
     assert_eq!(client.response().await.expect("an answer").status, 406);
 }
 
+#[tokio::test] // Rows 95, 97.
+async fn only_pages_of_allowed_origins_may_use_the_transport() {
+    let change = |c: Configuration| with_sse(c).gate("origins: [\"https://app.example\"]");
+    let house = House::around(GATE, Recorder::start().await, change).await;
+    for (origin, status) in [("https://app.example", 204), ("https://evil.example", 403)] {
+        for path in ["/mcp/sse", "/mcp/messages"] {
+            let mut client = house.connect().await;
+            let preflight = format!(
+                "OPTIONS {path} HTTP/1.1\r\nhost: localhost\r\norigin: {origin}\r\n\
+                 access-control-request-method: POST\r\n\r\n"
+            );
+            client.send(preflight.as_bytes()).await;
+            let answer = client.response().await.expect("an answer");
+            assert_eq!(answer.status, status, "{origin} {path}");
+            let allowed = answer.header("access-control-allow-origin");
+            assert_eq!(allowed, (status == 204).then_some(origin));
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_thousand_calls_at_once_are_all_answered_and_few_are_in_progress() {
     const CALLS: u32 = 1_000;
