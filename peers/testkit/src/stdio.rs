@@ -12,7 +12,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/stdio_server.py");
+/// The scripted server.
+pub(crate) const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/stdio_server.py");
 const POLL: Duration = Duration::from_millis(10);
 
 /// A gate whose only upstream is a scripted server on stdio.

@@ -163,8 +163,9 @@ impl Opening {
 impl Drop for Opening {
     fn drop(&mut self) {
         let mut opening = self.desk.opening.lock();
-        // Two are the map's and ours: nobody else waits.
-        if Arc::strong_count(&self.door) <= 2 {
+        // Ours goes under the lock, as all others came and go: the last one sees that it is the last.
+        drop(std::mem::take(&mut self.door));
+        if opening.get(&self.leg).is_some_and(|door| Arc::strong_count(door) == 1) {
             opening.remove(&self.leg);
         }
     }

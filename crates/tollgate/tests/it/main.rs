@@ -28,6 +28,8 @@ mod hub_asks;
 #[cfg(test)]
 mod hub_calls;
 #[cfg(test)]
+mod hub_doors;
+#[cfg(test)]
 mod hub_eras;
 #[cfg(test)]
 mod hub_hostile;
