@@ -3,7 +3,9 @@
 
 use crate::GATE;
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use testkit::client::ask;
 use testkit::{
@@ -270,6 +272,35 @@ async fn a_hub_behind_a_hub_leads_to_the_right_upstream() {
     assert!(call.event().await.expect("the answer").json()["result"].is_object());
 }
 
+/// One session of an agent: calls of both upstreams, perhaps a list and a stream, perhaps an end.
+async fn visit(address: std::net::SocketAddr, number: usize) {
+    let agent = Agent::open(address).await;
+    let stream = if number.is_multiple_of(3) { Some(agent.stream().await) } else { None };
+    for tool in ["one__a", "two__b", "one__a"] {
+        let arguments = json!({ "agent": agent.session });
+        let answer =
+            agent.ask("tools/call", &json!({ "name": tool, "arguments": arguments })).await;
+        let message = answer.json();
+        // Either the call was made, or its own upstream had forgotten the leg.
+        let text = message["result"]["content"][0]["text"].as_str();
+        let said = message["error"]["message"].as_str().unwrap_or_default();
+        let upstream = tool.split("__").next().expect("a name");
+        let is_right = match text {
+            Some(text) => tool.ends_with(text),
+            None => said.contains(&format!("`{upstream}` lost its session")),
+        };
+        assert!(is_right, "{tool}: {} {message}", answer.status);
+    }
+    if number.is_multiple_of(2) {
+        assert_eq!(agent.names(TOOLS).await.len(), 2);
+    }
+    // Some end in good order, some just leave.
+    match number % 4 {
+        0 => drop(stream),
+        _ => assert_eq!(agent.end().await, 204),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)] // CF #4205, F6; I9.
 async fn nothing_is_left_behind_and_nothing_mixed_up_when_agents_come_and_go() {
     let (hub, one, two) = pair(|file| file.section("sessions: { idle: 2s }")).await;
@@ -277,42 +308,17 @@ async fn nothing_is_left_behind_and_nothing_mixed_up_when_agents_come_and_go() {
         member.declare(json!({ "tools": { "listChanged": true }, "logging": {} }));
     }
     let address = hub.gate.address;
-    let over = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let over = Arc::new(AtomicBool::new(false));
     let mut agents = tokio::task::JoinSet::new();
     for number in 0..12_usize {
         let over = over.clone();
         agents.spawn(async move {
-            let mut rounds = 0_usize;
-            while !over.load(std::sync::atomic::Ordering::Relaxed) {
-                rounds += 1;
-                let agent = Agent::open(address).await;
-                let stream =
-                    if (number + rounds) % 3 == 0 { Some(agent.stream().await) } else { None };
-                for tool in ["one__a", "two__b", "one__a"] {
-                    let arguments = json!({ "agent": agent.session });
-                    let asked = json!({ "name": tool, "arguments": arguments });
-                    let answer = agent.ask("tools/call", &asked).await;
-                    let message = answer.json();
-                    // Either the call was made, or its own upstream had forgotten the leg.
-                    let text = message["result"]["content"][0]["text"].as_str();
-                    let said = message["error"]["message"].as_str().unwrap_or_default();
-                    let upstream = tool.split("__").next().expect("a name");
-                    let is_right = match text {
-                        Some(text) => tool.ends_with(text),
-                        None => said.contains(&format!("`{upstream}` lost its session")),
-                    };
-                    assert!(is_right, "{tool}: {} {message}", answer.status);
-                }
-                if rounds % 2 == 0 {
-                    assert_eq!(agent.names(TOOLS).await.len(), 2);
-                }
-                match (number + rounds) % 4 {
-                    // Some end in good order, some just leave.
-                    0 => drop(stream),
-                    _ => assert_eq!(agent.end().await, 204),
-                }
+            let mut visits = 0_usize;
+            while !over.load(Ordering::Relaxed) {
+                visits += 1;
+                visit(address, number + visits).await;
             }
-            rounds
+            visits
         });
     }
     for round in 0..20 {
@@ -323,34 +329,30 @@ async fn nothing_is_left_behind_and_nothing_mixed_up_when_agents_come_and_go() {
         }
         member.say(&json!({ "jsonrpc": "2.0", "method": "notifications/tools/list_changed" }));
     }
-    over.store(true, std::sync::atomic::Ordering::Relaxed);
-    let mut rounds = 0;
+    over.store(true, Ordering::Relaxed);
+    let mut visits = 0;
     while let Some(done) = agents.join_next().await {
-        rounds += done.expect("an agent that was served");
+        visits += done.expect("an agent that was served");
     }
-    assert!(rounds > 24, "{rounds}");
+    assert!(visits > 24, "{visits}");
     let deadline = Instant::now() + 3 * DEADLINE;
     let is_clean =
         |status: &Value| status["gate"]["sessions"] == 0 && status["gate"]["streams"] == 0;
+    // One session of each upstream is the gate's own.
     while !is_clean(&hub.gate.status().await) || one.sessions() > 1 || two.sessions() > 1 {
-        assert!(
-            Instant::now() < deadline,
-            "{} {} {:#}",
-            one.sessions(),
-            two.sessions(),
-            hub.gate.status().await["gate"]
-        );
+        let sessions = (one.sessions(), two.sessions());
+        assert!(Instant::now() < deadline, "{sessions:?} {:#}", hub.gate.status().await["gate"]);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(hub.gate.status().await["gate"]["panics"], 0);
     for peer in &hub.peers {
-        let mut owners = std::collections::HashMap::new();
+        let mut owners = HashMap::new();
         for call in peer.calls_of("tools/call") {
             let session = call.header("mcp-session-id").expect("a session").to_owned();
             let agent = call.json()["params"]["arguments"]["agent"].clone();
             let owner = owners.entry(session).or_insert_with(|| agent.clone());
             assert_eq!(*owner, agent, "two agents in one session of an upstream");
         }
-        assert!(owners.len() >= rounds);
+        assert!(owners.len() >= visits);
     }
 }
