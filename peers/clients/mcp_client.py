@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import mcp_types as types
 import tour
 from mcp import Client
+from mcp.client.sse import sse_client
 from mcp.client.stdio import StdioServerParameters
 from walk import PLAN, main, walk
 
@@ -109,6 +110,8 @@ async def connect(target, era, seen, answers):
 
     if isinstance(target, dict):
         target = StdioServerParameters(**target)
+    elif target.endswith("/sse"):
+        target = sse_client(target)
     async with Client(
         target,
         mode=MODERN if era == "modern" else era,

@@ -1,6 +1,7 @@
 // Walks a server, or tours an aggregate, with npm `@modelcontextprotocol/sdk`, the line that knows
 // the legacy era only.
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import {
@@ -47,7 +48,9 @@ async function connect(target, era, seen, answers) {
     const isChild = typeof target === 'object';
     const transport = isChild
         ? new StdioClientTransport(target)
-        : new StreamableHTTPClientTransport(new URL(target));
+        : target.endsWith('/sse')
+          ? new SSEClientTransport(new URL(target))
+          : new StreamableHTTPClientTransport(new URL(target));
     let version;
     // Only HTTP needs to know the version; it is the same hook for every transport.
     const hook = transport.setProtocolVersion?.bind(transport);
@@ -75,7 +78,7 @@ async function connect(target, era, seen, answers) {
             return async () => {};
         },
         close: async () => {
-            if (!isChild) await transport.terminateSession();
+            await transport.terminateSession?.();
             await client.close();
         }
     };

@@ -1,13 +1,14 @@
 //! Real clients on five SDKs walk real servers, directly and through the gate, and must see the
-//! same; then they tour many servers behind one route.
+//! same; so must those that still speak HTTP+SSE; then all tour many servers behind one route.
 //!
 //! Each leg has a server of its own, so that what one walk leaves behind is not seen by the other;
 //! the two legs of one walk run side by side. What a walk is: `peers/clients/plan.json`.
 //!
-//! Next: `clients/aggregate.rs` (the tour), `conformance.rs`.
+//! Next: `clients/old_transport.rs` (HTTP+SSE), `clients/aggregate.rs` (the tour), `conformance.rs`.
 
 mod aggregate;
 pub(crate) mod fixture;
+mod old_transport;
 mod renaming;
 
 use crate::gate::Legs;
@@ -25,6 +26,9 @@ const WALK: Duration = Duration::from_secs(150);
 const SHOWN_MAX: usize = 5;
 /// What a walk must have seen, where the server offers it.
 const PROMISES: [&str; 3] = ["changed", "watched", "cancelled"];
+
+/// What can be run alone.
+const PARTS: [&str; 3] = ["walks", "http-sse", "aggregate"];
 
 struct Upstream {
     name: &'static str,
@@ -58,20 +62,24 @@ const CLIENTS: [Client; 5] = [
 
 /// `cargo xtask clients`.
 pub(crate) fn run(root: &Path, words: &[String]) -> anyhow::Result<()> {
-    let (only_aggregate, words) = match words.split_first() {
-        Some((word, rest)) if word == "aggregate" => (true, rest),
-        _ => (false, words),
-    };
+    let part = words.first().filter(|word| PARTS.contains(&word.as_str()));
+    let words = &words[usize::from(part.is_some())..];
+    let wants = |name: &str| part.is_none_or(|part| part == name);
     let legs = Legs::read(words)?;
     let peers = peers::installed(root)?;
     let programs = legs.built(root, &["everything", "rmcp-client"])?;
     let stage = Stage { peers: &peers, programs: &programs, legs: &legs };
     let logs = target(root).join("clients");
     let mut complaints = Vec::new();
-    if !only_aggregate {
+    if wants("walks") {
         complaints.extend(walked_in_lanes(&stage, &logs)?);
     }
-    complaints.extend(aggregate::toured(&stage, &logs.join("aggregate"))?);
+    if wants("http-sse") {
+        complaints.extend(old_transport::walked(&stage, &logs.join("http-sse"))?);
+    }
+    if wants("aggregate") {
+        complaints.extend(aggregate::toured(&stage, &logs.join("aggregate"))?);
+    }
     if complaints.is_empty() {
         println!("clients: every walk saw what it should");
         return Ok(());
@@ -116,13 +124,14 @@ impl Stage<'_> {
             let gate = self.legs.start(self.programs, &server.address, &logs.join("gate"))?;
             Some((server, gate))
         };
-        let gate = behind.as_ref().map(|(_, gate)| gate.address.as_str());
+        let direct = format!("http://{}/mcp", direct.address);
+        let gate = behind.as_ref().map(|(_, gate)| format!("http://{}/mcp", gate.address));
         let mut complaints = Vec::new();
         for client in CLIENTS.iter().filter(|client| self.legs.wants(client.name)) {
             for era in client.eras.iter().filter(|era| upstream.eras.contains(era)) {
                 let walk = format!("{:<16}{:<12}{era:<8}", upstream.name, client.name);
                 let began = Instant::now();
-                let found = self.compared(client, era, &direct.address, gate);
+                let found = self.compared(client, era, &direct, gate.as_deref());
                 let verdict = if found.is_empty() { "ok" } else { "differs" };
                 println!("{walk}{:>6.1} s  {verdict}", began.elapsed().as_secs_f32());
                 complaints.extend(found.into_iter().map(|it| format!("{walk}{it}")));
@@ -210,9 +219,9 @@ impl Stage<'_> {
         }
     }
 
-    fn walk(&self, client: &Client, era: &str, address: &str) -> anyhow::Result<Value> {
+    fn walk(&self, client: &Client, era: &str, url: &str) -> anyhow::Result<Value> {
         let mut command = self.command(client);
-        command.arg(format!("http://{address}/mcp")).args(["--era", era]);
+        command.arg(url).args(["--era", era]);
         let ended = captured(command, WALK)?;
         if !ended.status.success() {
             bail!("the client failed:\n{}", last_lines(&ended.errors));

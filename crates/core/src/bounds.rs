@@ -159,6 +159,8 @@ pub const IMPORT_DEPTH_MAX: usize = 64;
 pub const IMPORT_SHOWN_MAX: usize = 300;
 /// Most times a request from the shell is answered with a question instead of a result.
 pub const AGENT_ROUNDS_MAX: usize = 8;
+/// Upstreams that `tollgate doctor` asks at the same time: each may be a process.
+pub const DOCTOR_CHECKS_MAX: usize = 16;
 
 /// Each endpoint is asked for its health every so many seconds.
 pub const HEALTH_EVERY_SECS: u64 = 5;
@@ -252,6 +254,9 @@ pub const LISTS_DEBOUNCE_MILLIS: u64 = 200;
 pub const CATALOG_IDLE_SECS: u64 = 600;
 /// How long agents may take the greeting of a hub for fresh, in milliseconds.
 pub const DISCOVER_TTL_MILLIS: u64 = 10_000;
+/// A hub does not ask an upstream again which eras it speaks for so many milliseconds after it did
+/// not answer.
+pub const ERA_SILENCE_MILLIS: u64 = 10_000;
 /// Events waiting to be written to the one stream that several make up.
 pub const EVENTS_WAITING_MAX: usize = 16;
 /// How often a leg is asked for its stream.

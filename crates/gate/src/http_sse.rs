@@ -47,8 +47,9 @@ use tollgate_mcp::era::Era;
 use tollgate_mcp::json::Kind;
 use tollgate_mcp::methods::Method;
 
-/// The parameter of the URL that names the stream a message belongs to.
-const SESSION: &str = "session";
+/// The parameter of the URL that names the stream a message belongs to, called as by the first
+/// servers of this transport: some clients look for it.
+const SESSION: &str = "sessionId";
 
 /// Where HTTP+SSE is served besides a route.
 #[derive(Clone, Debug)]

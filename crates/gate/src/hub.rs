@@ -15,7 +15,6 @@ mod catalog;
 mod curation;
 mod desk;
 mod errand;
-mod inquiry;
 mod legs;
 mod listen;
 mod news;
@@ -43,6 +42,8 @@ use audience::Audience;
 use http::{Response, StatusCode};
 use std::sync::Arc;
 use std::sync::LazyLock;
+use std::time::Duration;
+use tollgate_core::bounds::{GREETING_WAIT_SECS, START_WAIT_SECS};
 use tollgate_core::ids::UpstreamName;
 use tollgate_core::principal::Principal;
 use tollgate_core::refusal::{Reason, Refusal};
@@ -159,27 +160,32 @@ impl<'a> Front<'a> {
         self.request((post, message), None).await
     }
 
-    /// Passes if every upstream that can be asked speaks the modern era.
+    /// Passes if every upstream that can be asked speaks the modern era. One that cannot be asked
+    /// now does not speak for the others, and is not waited for by each request.
     async fn speaks_modern(&self) -> Result<(), Refusal> {
+        let now = self.gate.clock.now();
         let mut unknown = Vec::new();
         for leg in &self.call.route.legs {
             match probe::known(self.gate, leg) {
                 Some(known) => known?,
+                None if leg.knowledge.is_silent(now) => {}
                 None => unknown.push(leg),
             }
         }
-        let asked = unknown.into_iter();
-        let asked = asked.map(|leg| probe::must_speak_modern(self.gate, self.snapshot, leg));
-        for answer in futures_util::future::join_all(asked).await {
-            match answer {
-                Err(refusal) if refusal.reason == Reason::VersionUnsupported => {
-                    return Err(refusal);
+        let asked = unknown.into_iter().map(|leg| async move {
+            let starting = leg.upstream.start_time().min(Duration::from_secs(START_WAIT_SECS));
+            let limit = Duration::from_secs(GREETING_WAIT_SECS) + starting;
+            let asking = probe::must_speak_modern(self.gate, leg);
+            match tokio::time::timeout(limit, asking).await {
+                Ok(Err(refusal)) if refusal.reason == Reason::VersionUnsupported => Err(refusal),
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(_)) | Err(_) => {
+                    leg.knowledge.note_silence(self.gate.clock.now());
+                    Ok(())
                 }
-                // One that cannot be asked now does not speak for the others.
-                Ok(()) | Err(_) => {}
             }
-        }
-        Ok(())
+        });
+        futures_util::future::join_all(asked).await.into_iter().collect()
     }
 
     /// A request of either era.

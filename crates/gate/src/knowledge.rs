@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use tollgate_core::bounds::ANNOTATED_TOOLS_MAX;
+use tollgate_core::bounds::{ANNOTATED_TOOLS_MAX, ERA_SILENCE_MILLIS};
 use tollgate_core::clock::Millis;
 use tollgate_core::refusal::Refusal;
 use tollgate_mcp::era::modern;
@@ -42,6 +42,7 @@ pub struct Knowledge {
     tools: ArcSwap<Tools>,
     dropped: AtomicU64,
     keeps_no_sessions: AtomicBool,
+    silent_until: AtomicU64,
     catalogs: Catalogs,
     /// Held while one request asks for the era or the tools, so that a thousand do not.
     pub(crate) asking: tokio::sync::Mutex<()>,
@@ -68,6 +69,16 @@ impl Knowledge {
             Found::LegacyOnly => 2,
         };
         self.found.store(byte, Ordering::Release);
+    }
+
+    /// Notes that it did not say which eras it speaks, so that not everybody waits for it.
+    pub(crate) fn note_silence(&self, now: Millis) {
+        self.silent_until.store(now.0 + ERA_SILENCE_MILLIS, Ordering::Relaxed);
+    }
+
+    /// Whether it was asked a moment ago and did not answer.
+    pub(crate) fn is_silent(&self, now: Millis) -> bool {
+        now.0 < self.silent_until.load(Ordering::Relaxed)
     }
 
     /// Notes that the upstream answered `initialize` with a session id.

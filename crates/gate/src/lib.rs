@@ -32,6 +32,8 @@ pub mod admit;
 
 pub mod route;
 
+mod inquiry;
+
 pub mod probe;
 
 pub mod listing;

@@ -8,20 +8,13 @@
 //! its mirrors. Next: `knowledge.rs`.
 
 use crate::call::Post;
-use crate::forward::post_headers;
 use crate::gate::Gate;
-use crate::snapshot::{Leg, Snapshot};
-use crate::upstream::{Deadlines, Outgoing};
-use bytes::Bytes;
-use http::{HeaderValue, Method as HttpMethod};
+use crate::inquiry::{Inquiry, Voice, modern_request};
+use crate::snapshot::Leg;
 use std::time::Duration;
 use tollgate_core::refusal::Refusal;
-use tollgate_mcp::era::modern;
-use tollgate_mcp::headers::{MCP_METHOD, MCP_PROTOCOL_VERSION};
 use tollgate_mcp::json::find_path;
 use tollgate_mcp::methods::Method;
-use tollgate_mcp::reply::glance;
-use tollgate_mcp::sse;
 
 const PAGES_MAX: usize = 10;
 const LISTING_SECS: u64 = 10;
@@ -30,12 +23,7 @@ const LISTING_SECS: u64 = 10;
 ///
 /// # Errors
 /// `HeaderMismatch` if a mirror contradicts its argument, is missing, or mirrors nothing.
-pub async fn check_params(
-    gate: &Gate,
-    snapshot: &Snapshot,
-    leg: &Leg,
-    post: &Post,
-) -> Result<(), Refusal> {
+pub async fn check_params(gate: &Gate, leg: &Leg, post: &Post) -> Result<(), Refusal> {
     let Some(message) = post.one() else { return Ok(()) };
     let is_mirroring = post.method == Method::ToolsCall && !post.params.is_empty();
     if !is_mirroring || leg.knowledge.has_listed() {
@@ -43,50 +31,28 @@ pub async fn check_params(
     }
     let _asking = leg.knowledge.asking.lock().await;
     if !leg.knowledge.has_listed() {
-        list(gate, snapshot, leg).await;
+        list(gate, leg).await;
         // Also where it failed: one attempt, not one for every call.
         leg.knowledge.note_listed();
     }
     leg.knowledge.check_params(&post.body, message, &post.params)
 }
 
-async fn list(gate: &Gate, snapshot: &Snapshot, leg: &Leg) {
-    let mut cursor: Option<String> = None;
+async fn list(gate: &Gate, leg: &Leg) {
+    let Some(endpoint) = leg.upstream.pick() else { return };
+    let within = Duration::from_secs(LISTING_SECS);
+    let inquiry = Inquiry { gate, endpoint: &endpoint, voice: Voice::Modern, within };
+    let mut cursor = String::new();
     for page in 0..PAGES_MAX {
-        let Some(answer) = ask(gate, snapshot, leg, cursor.as_deref()).await else { return };
-        let result = glance(&answer).ok().and_then(|glance| glance.result);
-        let Some(result) = result else { return };
+        let body = modern_request("tools/list", &cursor, "{}");
+        let Ok(answer) = inquiry.ask("tools/list", body).await else { return };
+        let next = find_path(&answer.message, answer.result, &["nextCursor"]);
+        let next = next.map(|span| String::from_utf8_lossy(span.of(&answer.message)).into_owned());
         // Only learned from; nobody is shown this list.
-        drop(leg.knowledge.take_tools(answer.clone(), result.span, page == 0));
-        let next = find_path(&answer, result.span, &["nextCursor"]);
-        match next.map(|span| String::from_utf8_lossy(span.of(&answer)).into_owned()) {
-            Some(text) if text.starts_with('"') => cursor = Some(text),
+        drop(leg.knowledge.take_tools(answer.message, answer.result, page == 0));
+        match next {
+            Some(text) if text.starts_with('"') => cursor = format!(r#""cursor":{text}"#),
             Some(_) | None => return,
         }
     }
-}
-
-async fn ask(gate: &Gate, snapshot: &Snapshot, leg: &Leg, cursor: Option<&str>) -> Option<Bytes> {
-    let cursor = cursor.map(|text| format!(r#""cursor":{text},"#)).unwrap_or_default();
-    let version = modern::VERSION;
-    let body = format!(
-        r#"{{"jsonrpc":"2.0","id":"tollgate-list","method":"tools/list","params":{{{cursor}"_meta":{{"io.modelcontextprotocol/protocolVersion":"{version}","io.modelcontextprotocol/clientCapabilities":{{}},"io.modelcontextprotocol/clientInfo":{{"name":"tollgate","version":"0.1"}}}}}}}}"#
-    );
-    let mut headers = post_headers();
-    headers.add(&MCP_PROTOCOL_VERSION, &HeaderValue::from_static(version));
-    headers.add(&MCP_METHOD, &HeaderValue::from_static("tools/list"));
-    let limit = Duration::from_secs(LISTING_SECS);
-    let deadlines = Deadlines { first_byte: limit, pause: Some(limit), total: Some(limit) };
-    let outgoing =
-        Outgoing { method: HttpMethod::POST, headers, body: Bytes::from(body), on_behalf_of: None };
-    let exchange = leg.upstream.pick()?.send(outgoing, deadlines);
-    let mut ward = gate.orphanage.ward(exchange, false);
-    let (status, _) = ward.head().await.ok()?;
-    let bytes_max = snapshot.settings.limits.reply_bytes_max;
-    let answer = ward.gather(bytes_max).await.ok()?;
-    if !status.is_success() {
-        return None;
-    }
-    sse::messages(answer, bytes_max)
-        .find(|message| glance(message).is_ok_and(|glance| glance.result.is_some()))
 }

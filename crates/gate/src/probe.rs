@@ -6,33 +6,27 @@
 //! SPEC: 2026-07-28 basic/versioning, Backward Compatibility: a DiscoverResult or a recognized modern
 //! error identifies a modern server, anything else a legacy one.
 
-use crate::forward::{down, post_headers};
+use crate::forward::down;
 use crate::gate::Gate;
+use crate::inquiry::{Inquiry, Silence, Voice, modern_request};
 use crate::knowledge::Found;
 use crate::settings::UpstreamEra;
-use crate::snapshot::{Leg, Snapshot};
-use crate::upstream::{Deadlines, Fields, Outgoing};
-use bytes::Bytes;
-use http::{HeaderValue, Method};
+use crate::snapshot::Leg;
 use std::time::Duration;
-use tollgate_core::bounds::MIB;
 use tollgate_core::refusal::{Reason, Refusal};
 use tollgate_mcp::era::{legacy, modern};
-use tollgate_mcp::headers::{MCP_METHOD, MCP_PROTOCOL_VERSION};
-use tollgate_mcp::reply::glance;
-use tollgate_mcp::sse;
+use tollgate_mcp::json::find_path;
 
 /// A server found to be legacy is asked again after this many milliseconds: it may be upgraded.
 const ASK_AGAIN_MILLIS: u64 = 30_000;
 const PROBE_SECS: u64 = 10;
-const DISCOVER: &str = r#"{"jsonrpc":"2.0","id":"tollgate-probe","method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"VERSION","io.modelcontextprotocol/clientCapabilities":{},"io.modelcontextprotocol/clientInfo":{"name":"tollgate","version":"0.1"}}}}"#;
 
 /// Passes if the upstream speaks the modern era.
 ///
 /// # Errors
 /// [`Reason::VersionUnsupported`] naming the versions it does speak; [`Reason::UpstreamDown`] if it
 /// cannot be asked.
-pub async fn must_speak_modern(gate: &Gate, snapshot: &Snapshot, leg: &Leg) -> Result<(), Refusal> {
+pub async fn must_speak_modern(gate: &Gate, leg: &Leg) -> Result<(), Refusal> {
     if let Some(known) = known(gate, leg) {
         return known;
     }
@@ -40,7 +34,7 @@ pub async fn must_speak_modern(gate: &Gate, snapshot: &Snapshot, leg: &Leg) -> R
     if let Some(known) = known(gate, leg) {
         return known;
     }
-    let found = ask(gate, snapshot, leg).await?;
+    let found = ask(gate, leg).await?;
     leg.knowledge.note_found(found, gate.clock.now());
     known(gate, leg).unwrap_or(Ok(()))
 }
@@ -67,44 +61,26 @@ fn legacy_only() -> Refusal {
     Refusal::new(Reason::VersionUnsupported, text).offering(supported, modern::VERSION)
 }
 
-async fn ask(gate: &Gate, snapshot: &Snapshot, leg: &Leg) -> Result<Found, Refusal> {
-    let limit = Duration::from_secs(PROBE_SECS);
-    let deadlines = Deadlines { first_byte: limit, pause: Some(limit), total: Some(limit) };
+async fn ask(gate: &Gate, leg: &Leg) -> Result<Found, Refusal> {
     for _ in 0..3 {
         let endpoint = leg.upstream.pick().ok_or_else(down)?;
-        let body = Bytes::from(DISCOVER.replace("VERSION", modern::VERSION));
-        let exchange = endpoint.send(
-            Outgoing { method: Method::POST, headers: probe_headers(), body, on_behalf_of: None },
-            deadlines,
-        );
-        let mut ward = gate.orphanage.ward(exchange, false);
-        let Ok((status, _)) = ward.head().await else { continue };
-        let limit = snapshot.settings.limits.reply_bytes_max.min(MIB);
-        let Ok(answer) = ward.gather(limit).await else { continue };
-        // A server in trouble says nothing about its era.
-        if status.is_server_error() || matches!(status.as_u16(), 401 | 403 | 429) {
-            continue;
+        let within = Duration::from_secs(PROBE_SECS);
+        let inquiry = Inquiry { gate, endpoint: &endpoint, voice: Voice::Modern, within };
+        let body = modern_request("server/discover", "", "{}");
+        match inquiry.ask("server/discover", body).await {
+            Ok(answer) => {
+                let versions = find_path(&answer.message, answer.result, &["supportedVersions"]);
+                return Ok(if versions.is_some() { Found::Modern } else { Found::LegacyOnly });
+            }
+            Err(Silence::Error(-32022..=-32020)) => return Ok(Found::Modern),
+            // A server in trouble says nothing about its era.
+            Err(Silence::Status(status))
+                if status.is_server_error() || matches!(status.as_u16(), 401 | 403 | 429) => {}
+            Err(Silence::Unreachable(_) | Silence::Nobody | Silence::Timeout) => {}
+            Err(
+                Silence::Error(_) | Silence::Status(_) | Silence::SessionLost | Silence::Unusable,
+            ) => return Ok(Found::LegacyOnly),
         }
-        return Ok(if says_modern(&answer) { Found::Modern } else { Found::LegacyOnly });
     }
     Err(down())
-}
-
-fn probe_headers() -> Fields {
-    let mut headers = post_headers();
-    headers.add(&MCP_PROTOCOL_VERSION, &HeaderValue::from_static(modern::VERSION));
-    headers.add(&MCP_METHOD, &HeaderValue::from_static("server/discover"));
-    headers
-}
-
-/// Whether an answer to `server/discover` is that of a modern server.
-fn says_modern(answer: &Bytes) -> bool {
-    let is_modern = |message: &Bytes| {
-        glance(message).is_ok_and(|glance| {
-            let discovered = glance.result.is_some()
-                && memchr::memmem::find(message, b"\"supportedVersions\"").is_some();
-            discovered || glance.error_code.is_some_and(|code| (-32022..=-32020).contains(&code))
-        })
-    };
-    sse::messages(answer.clone(), MIB).any(|message| is_modern(&message))
 }

@@ -209,7 +209,11 @@ pub(crate) async fn retell(
     let mut headers = post_headers();
     write_session(&mut headers, session, version);
     for message in messages {
-        tell(forward, endpoint, headers.clone(), Bytes::from(message)).await?;
+        match tell(forward, endpoint, headers.clone(), Bytes::from(message)).await {
+            // One of several servers may not have what another has, and is called all the same.
+            Err(refusal) if session.is_leg && refusal.reason == Reason::SessionUnknown => {}
+            told => drop(told?),
+        }
     }
     Ok(())
 }

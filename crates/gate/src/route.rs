@@ -83,8 +83,8 @@ async fn place(
 ) -> Result<Place, Refusal> {
     match &call.ask {
         Ask::Post(post) if post.era == Era::Modern => {
-            probe::must_speak_modern(gate, snapshot, leg).await?;
-            listing::check_params(gate, snapshot, leg, post).await?;
+            probe::must_speak_modern(gate, leg).await?;
+            listing::check_params(gate, leg, post).await?;
             Ok(Place::Any)
         }
         Ask::Post(post) if post.method == Method::Initialize => {

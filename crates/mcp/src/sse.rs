@@ -91,8 +91,9 @@ impl Splitter {
     }
 
     /// Takes the next chunk. Call [`Splitter::next`] until it gives nothing before the next one.
+    /// After a fault, nothing is kept any more.
     pub fn push(&mut self, chunk: Bytes) {
-        if !chunk.is_empty() {
+        if !chunk.is_empty() && self.fault.is_none() {
             self.chunks.push_back(chunk);
         }
     }

@@ -154,3 +154,13 @@ fn a_whole_reply_gives_the_same_messages_as_a_document_and_as_a_stream() {
     assert_eq!(read("{\"id\":1}"), ["{\"id\":1}"]);
     assert_eq!(read("id: 1\ndata:\n\ndata: {\"id\":1}\n\ndata: cut off"), ["", "{\"id\":1}"]);
 }
+
+#[test]
+fn nothing_is_kept_behind_a_fault() {
+    let mut splitter = Splitter::new(16);
+    splitter.push(Bytes::from_static(b"data: much longer than that"));
+    assert_eq!(splitter.next(), Err(SseFault::TooLong));
+    splitter.push(Bytes::from_static(b"data: x\n\n"));
+    assert!(!splitter.is_mid_event());
+    assert_eq!(splitter.next(), Err(SseFault::TooLong));
+}

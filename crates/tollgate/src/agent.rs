@@ -22,6 +22,7 @@ use tollgate_gate::settings::{Transport, UpstreamEra, UpstreamSettings};
 use tollgate_gate::upstream::{Endpoint, Upstream, Upstreams};
 use tollgate_mcp::era::{legacy, modern};
 use tollgate_mcp::headers::{MCP_METHOD, MCP_NAME, MCP_PROTOCOL_VERSION, encode_value};
+use url::{Host, Url};
 
 /// What a client says about itself.
 const OWN_NAME: &str = "tollgate-shell";
@@ -70,6 +71,7 @@ impl Agent {
         settings.health.every = Duration::ZERO;
         let (name, era) = (settings.name.clone(), settings.era);
         let is_old = matches!(settings.transport, Transport::Sse) || is_sessions_only(era);
+        resolve(&settings.endpoints, patience).await?;
         let upstreams = Upstreams::build(&[settings], None)?;
         let upstream = upstreams.get(&name).cloned().ok_or(AgentError::Nowhere)?;
         upstream.start_background();
@@ -231,6 +233,24 @@ impl Agent {
             }
         }
     }
+}
+
+/// Looks every host name up once: a name without an address is to be said at once, while a gate at work
+/// would go on trying.
+async fn resolve(endpoints: &[Url], patience: Duration) -> Result<(), AgentError> {
+    for url in endpoints {
+        let (Some(Host::Domain(name)), Some(port)) = (url.host(), url.port_or_known_default())
+        else {
+            continue;
+        };
+        let looking = tokio::net::lookup_host((name, port));
+        match tokio::time::timeout(patience, looking).await {
+            Ok(Ok(_addresses)) => {}
+            Ok(Err(error)) => return Err(AgentError::Unresolved(error.to_string())),
+            Err(_elapsed) => return Err(AgentError::Unresolved("DNS does not answer".to_owned())),
+        }
+    }
+    Ok(())
 }
 
 fn is_sessions_only(era: UpstreamEra) -> bool {

@@ -15,8 +15,11 @@ pub(crate) const EXIT_REFUSED: u8 = 2;
 const START_HERE: &str = "\
 Start here:
   tollgate demo                          a gate in front of a demo MCP server, with lines to paste
+  tollgate import FILE -o tollgate.yaml  the servers of your MCP client, behind a gate
   tollgate check --config tollgate.yaml  what is wrong with a configuration, and how to put it right
+  tollgate doctor                        what keeps a gate from working, upstreams included
   tollgate serve --config tollgate.yaml  the gate
+  tollgate connect                       what to paste into your client
 
 Exit codes:
   0  done
@@ -68,6 +71,9 @@ pub(crate) enum Command {
     /// Say what is wrong with a configuration file
     #[command(long_about = CHECK, after_long_help = CHECK_NEXT)]
     Check(CheckArgs),
+    /// Look at everything a gate needs, and say what to do
+    #[command(long_about = DOCTOR, after_long_help = DOCTOR_NEXT)]
+    Doctor(DoctorArgs),
     /// Turn a client's configuration into one of the gate
     #[command(long_about = IMPORT, after_long_help = IMPORT_NEXT)]
     Import(ImportArgs),
@@ -117,6 +123,18 @@ Example:
   tollgate check --config tollgate.yaml && kill -HUP \"$(pidof tollgate)\"
 
 Next: `tollgate serve` with the same file.";
+
+const DOCTOR: &str = "\
+Look at everything a gate needs, and say what to do about what is wrong.
+
+Looks at the configuration, ports, certificates, the clock, the limit of open files, and asks every upstream who it is: \
+one line each, with `ok`, `warn` or `FAIL`. Leaves no session and no process behind. Exits with 1 if anything is to be \
+repaired.";
+const DOCTOR_NEXT: &str = "\
+Example:
+  tollgate doctor --config tollgate.yaml
+
+Next: `tollgate serve`, or `tollgate tools list` where the gate runs already.";
 
 const IMPORT: &str = "\
 Turn the configuration of an MCP client into one of the gate.
@@ -197,6 +215,20 @@ pub(crate) struct DemoArgs {
 /// Which file is checked.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct CheckArgs {
+    /// The configuration file
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        env = "TOLLGATE_CONFIG",
+        default_value = "tollgate.yaml"
+    )]
+    pub(crate) config: PathBuf,
+}
+
+/// Which gate is looked at.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DoctorArgs {
     /// The configuration file
     #[arg(
         long,

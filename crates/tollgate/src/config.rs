@@ -36,7 +36,8 @@ pub(crate) use report::Report;
 use aws_lc_rs::digest;
 use decode::Decode as _;
 use raw::Root;
-use reading::{Environment, Reading, cause, read_bounded};
+pub(crate) use reading::Environment;
+use reading::{Reading, cause, read_bounded};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -118,7 +119,7 @@ pub(crate) fn from_text(name: &str, source: &str) -> Result<Checked, Report> {
 }
 
 /// Judges the text of a file. `path` only names it in reports.
-fn judge(
+pub(crate) fn judge(
     path: &Path,
     folder: &Path,
     source: &str,

@@ -198,3 +198,6 @@ fn report(written: &Written, args: &ImportArgs) -> String {
 fn in_shell(value: &str) -> String {
     format!("'{}'", value.replace('\'', r"'\''"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,6 +30,8 @@ mod agent;
 
 mod tools;
 
+mod doctor;
+
 mod screen;
 
 use clap::{CommandFactory as _, Parser as _};
@@ -61,6 +63,7 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Check(args) => return Ok(check::run(args)?),
         Command::Import(args) => return Ok(import::run(args)?),
         Command::Connect(args) => return connect::run(args),
+        Command::Doctor(args) => return doctor::run(args, &cli.log),
         Command::Tools(args) => return tools::run(args, &cli.log),
         Command::Schema => schema::run()?,
         Command::Completions(args) => {

@@ -60,6 +60,13 @@ pub(crate) fn start_log(log: &LogArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The log of a command that does one thing and ends: nobody asked how its connections fare.
+pub(crate) fn quiet(log: &LogArgs) -> LogArgs {
+    let is_usual = log.log_level == "info";
+    let log_level = if is_usual { "error".to_owned() } else { log.log_level.clone() };
+    LogArgs { log_level, ..log.clone() }
+}
+
 /// Keeps the system allocator from giving memory back and asking for it again with every reply.
 ///
 /// glibc returns the top of its heap to the kernel beyond 128 KiB, which a few replies of 64 KiB

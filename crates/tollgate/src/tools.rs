@@ -28,8 +28,8 @@ use tollgate_mcp::json::Span;
 /// Why the command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ToolsError {
-    #[error("{at}: {source}{hint}", hint = hint(source))]
-    Agent { at: String, source: AgentError },
+    #[error("{at}: {why}{hint}", hint = hint(why))]
+    Agent { at: String, why: AgentError },
     #[error(transparent)]
     Arguments(#[from] ArgumentError),
     #[error("there is no tool `{name}`{meant}; `tollgate tools list` shows all")]
@@ -54,20 +54,14 @@ pub(crate) fn run(args: &ToolsArgs, log: &LogArgs) -> anyhow::Result<ExitCode> {
         Err(target::TargetError::Configuration(report)) => return Ok(check::refuse(&report)?),
         Err(error) => return Err(error.into()),
     };
-    // What a person asked for is the answer, not how the connection fared.
-    serve::start_log(&LogArgs { log_level: quiet(&log.log_level), ..log.clone() })?;
+    serve::start_log(&serve::quiet(log))?;
     let patience = Duration::from_secs(args.target.timeout);
     serve::runtime()?.block_on(ask(args, target, patience))
 }
 
-/// The usual level is for a process that serves.
-fn quiet(level: &str) -> String {
-    if level == "info" { "error".to_owned() } else { level.to_owned() }
-}
-
 async fn ask(args: &ToolsArgs, target: Target, patience: Duration) -> anyhow::Result<ExitCode> {
     let at = target.url.to_string();
-    let failed = |source| ToolsError::Agent { at: at.clone(), source };
+    let failed = |why| ToolsError::Agent { at: at.clone(), why };
     let (mut agent, greeting) = Agent::connect(target.settings, patience).await.map_err(failed)?;
     tracing::debug!(server = %greeting.server, version = %greeting.version, "connected to {at}");
     let done = act(args, &mut agent).await;
@@ -85,7 +79,7 @@ async fn ask(args: &ToolsArgs, target: Target, patience: Duration) -> anyhow::Re
             out.flush()?;
             Ok(if is_failure { ExitCode::from(EXIT_FAILED) } else { ExitCode::SUCCESS })
         }
-        Err(ActError::Agent(source)) => Err(failed(source).into()),
+        Err(ActError::Agent(why)) => Err(failed(why).into()),
         Err(ActError::Tools(error)) => Err(error.into()),
     }
 }

@@ -73,7 +73,8 @@ fn help_shows_the_first_commands_and_the_exit_codes() {
 
 #[test]
 fn every_command_has_an_example_and_a_next_step() {
-    for command in ["serve", "demo", "check", "import", "connect", "tools", "schema", "completions"]
+    for command in
+        ["serve", "demo", "check", "import", "connect", "doctor", "tools", "schema", "completions"]
     {
         let help = text(&tollgate(&[command, "--help"]).stdout);
         assert!(help.contains("Example:\n") && help.contains("Next: "), "{command}:\n{help}");
@@ -84,10 +85,19 @@ fn every_command_has_an_example_and_a_next_step() {
 fn completions_know_the_commands() {
     for shell in ["bash", "zsh", "fish"] {
         let script = text(&tollgate(&["completions", shell]).stdout);
-        let missing =
-            ["serve", "demo", "check", "import", "connect", "tools", "schema", "completions"]
-                .into_iter()
-                .find(|c| !script.contains(c));
+        let missing = [
+            "serve",
+            "demo",
+            "check",
+            "import",
+            "connect",
+            "doctor",
+            "tools",
+            "schema",
+            "completions",
+        ]
+        .into_iter()
+        .find(|c| !script.contains(c));
         assert_eq!(missing, None, "{shell}");
     }
 }
@@ -111,4 +121,37 @@ fn warnings_do_not_stop_a_configuration() {
         "{}",
         text(&output.stderr)
     );
+}
+
+#[test]
+fn a_guard_ends_as_its_command_did() {
+    for (script, code) in [("exit 5", 5), ("kill -9 $$", 137), ("sleep 60 & exit 0", 0)] {
+        let guard = ["guard", "--stop-millis", "100", "--", "/bin/sh", "-c", script];
+        assert_eq!(tollgate(&guard).status.code(), Some(code), "{script}");
+    }
+}
+
+#[test]
+fn a_guard_says_why_its_command_cannot_be_started() {
+    for (command, said) in [
+        ("no-such-program", "`no-such-program` is not in PATH=(not set)"),
+        ("/nowhere/program", "`/nowhere/program` cannot be started: No such file"),
+        ("/etc/passwd", "`/etc/passwd` cannot be started: Permission denied"),
+    ] {
+        let output = tollgate(&["guard", "--", command]);
+        let errors = text(&output.stderr);
+        assert_eq!((output.status.code(), errors.contains(said)), (Some(127), true), "{errors}");
+    }
+}
+
+#[test]
+fn a_guard_is_only_for_the_gate() {
+    for args in [&["guard"][..], &["guard", "--"], &["guard", "--memory-bytes", "x", "--", "true"]]
+    {
+        let output = tollgate(args);
+        let errors = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(127), "{errors}");
+        assert!(errors.contains("this command is for the gate itself"), "{errors}");
+    }
+    assert!(!text(&tollgate(&["--help"]).stdout).contains("guard"));
 }

@@ -7,6 +7,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use testkit::gate::GateProcess;
+use testkit::recorder::Recorder;
 
 /// What every secret of the fixtures holds.
 const MARK: &str = "S3CRET";
@@ -183,4 +185,44 @@ fn what_cannot_be_imported_is_refused_in_words() {
         assert!(text(&output.stderr).contains(words), "{words}: {}", text(&output.stderr));
         assert!(output.stdout.is_empty(), "{words}");
     }
+}
+
+/// From a client's file to its tools through the gate, as a team that moves in does it.
+#[tokio::test(flavor = "multi_thread")]
+async fn imported_servers_are_served() {
+    let (first, second) = (Recorder::start().await, Recorder::start().await);
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, result) = (folder.path().join("mcp.json"), folder.path().join("imported.yaml"));
+    let servers = format!(
+        "{{ \"mcpServers\": {{ \"First\": {{ \"url\": \"http://{}/mcp\" }}, \"second\": {{ \"url\": \"http://{}/mcp\" }} }} }}",
+        first.address, second.address
+    );
+    std::fs::write(&file, servers).expect("written");
+    let run = |args: Vec<String>| async {
+        let command = move || {
+            Command::new(env!("CARGO_BIN_EXE_tollgate"))
+                .args(args)
+                .output()
+                .expect("the command runs")
+        };
+        tokio::task::spawn_blocking(command).await.expect("no panic")
+    };
+    let shown = |path: &Path| path.to_str().expect("text").to_owned();
+    let imported = run(vec!["import".into(), shown(&file), "-o".into(), shown(&result)]).await;
+    assert_eq!(imported.status.code(), Some(0), "{}", text(&imported.stderr));
+    let configuration = std::fs::read_to_string(&result).expect("written");
+    let listen = "gate: { listen: \"127.0.0.1:0\" }\nadmin: { listen: \"127.0.0.1:0\" }\n";
+    let gate =
+        GateProcess::start(env!("CARGO_BIN_EXE_tollgate"), &format!("{listen}{configuration}"))
+            .await;
+    for (path, tools) in [("/mcp", "first__echo\nsecond__echo\n"), ("/mcp/first", "echo\n")] {
+        let url = format!("http://{}{path}", gate.address);
+        let list = run(vec!["tools".into(), "--url".into(), url, "list".into()]).await;
+        assert_eq!(text(&list.stdout), tools, "{}", text(&list.stderr));
+    }
+    let url = format!("http://{}/mcp", gate.address);
+    let call = ["tools", "--url", &url, "call", "second__echo", "--arg", "text=hello"];
+    let call = run(call.map(str::to_owned).to_vec()).await;
+    assert_eq!(text(&call.stdout), "{\"text\":\"hello\"}\n", "{}", text(&call.stderr));
+    assert_eq!((first.calls_of("tools/call").len(), second.calls_of("tools/call").len()), (0, 1));
 }

@@ -1,6 +1,6 @@
 """A scripted MCP server on stdio, of both eras, with the bad habits that tests ask for.
 
-Arguments are habits from the start on (`crash`, `mute`, `junk`, `stuck`, `legacy`, `verbose`); its
+Arguments are habits from the start on (`crash`, `mute`, `junk`, `stuck`, `legacy`, `silent`); its
 tools do the rest. With `SCRIPT_LOG` set, every line it receives is appended to that file.
 """
 
@@ -19,7 +19,7 @@ STATE = {"count": 0, "initialized": 0, "asked": 0, "uris": [], "level": None, "c
 MODERN = "2026-07-28"
 TOOLS = [
     "echo", "sleep", "count", "state", "ask", "progress", "changed", "log", "junk", "half", "flood",
-    "exit", "grandchild", "updated", "many", "ping", "env",
+    "exit", "grandchild", "updated", "many", "ping", "env", "stderr", "deaf",
 ]
 
 
@@ -114,7 +114,16 @@ def call(params):
     if name == "many":
         for step in range(given["messages"]):
             note("notifications/message", level="info", data="x" * given.get("bytes", 10))
+        STATE["many"] = True
         return "many"
+    if name == "stderr":
+        for line in range(given["lines"]):
+            sys.stderr.write(f"line {line} " + "y" * given.get("bytes", 10) + "\n")
+        sys.stderr.flush()
+        return "told"
+    if name == "deaf":
+        STATE["deaf"] = True
+        return "deaf"
     if name == "exit":
         sys.stderr.write("fatal: told to exit\n")
         sys.stderr.flush()
@@ -132,6 +141,9 @@ def result(message):
     """The result of a request, or an error."""
     method, params = message["method"], message.get("params", {})
     is_modern = "io.modelcontextprotocol/protocolVersion" in params.get("_meta", {})
+    if is_modern and "silent" in HABITS:
+        note("notifications/message", level="error", data="a request before initialize")
+        return None
     if is_modern and "legacy" in HABITS:
         return {"error": {"code": -32600, "message": "initialize first"}}
     if method == "initialize":
@@ -199,6 +211,8 @@ def main():
                 file.write(line)
         if "mute" in HABITS:
             continue
+        while STATE.get("deaf"):
+            time.sleep(1)
         message = json.loads(line)
         if "method" not in message:
             event, answer = ANSWERS.get(message.get("id"), (None, None))

@@ -61,6 +61,17 @@ impl Configuration {
         self
     }
 
+    /// Adds the scripted server on stdio; its processes carry the mark, see [`crate::stdio`].
+    #[must_use]
+    pub fn stdio_upstream(mut self, name: &str, mark: &str) -> Self {
+        let script = crate::stdio::SCRIPT;
+        let section = format!(
+            "stdio: {{ command: python3, args: [\"{script}\"], env: {{ SCRIPT_MARK: \"{mark}\" }}"
+        );
+        self.upstreams.push((name.to_owned(), section, String::new(), String::new()));
+        self
+    }
+
     /// Adds a key to the last upstream (`era: legacy`).
     #[must_use]
     pub fn upstream_key(mut self, key: &str) -> Self {

@@ -12,7 +12,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/stdio_server.py");
+/// The scripted server.
+pub(crate) const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/stdio_server.py");
 const POLL: Duration = Duration::from_millis(10);
 
 /// A gate whose only upstream is a scripted server on stdio.
@@ -179,10 +180,11 @@ fn configuration(mark: &str, habits: &[&str], keys: &str) -> String {
     let mut args = vec![SCRIPT];
     args.extend(habits);
     let args = args.join("\", \"");
+    let era = if keys.contains("era:") { "" } else { "era: both\n    " };
     format!(
         "gate: {{ listen: \"127.0.0.1:0\" }}\n\
          admin: {{ listen: \"127.0.0.1:0\" }}\n\
-         upstreams:\n  peer:\n    era: both\n    stdio:\n      command: python3\n      \
+         upstreams:\n  peer:\n    {era}stdio:\n      command: python3\n      \
          args: [\"{args}\"]\n      env: {{ SCRIPT_LOG: \"{mark}/received\", SCRIPT_MARK: \"{mark}\" }}\n      \
          {keys}\n\
          routes:\n  /mcp: {{ upstreams: [peer] }}\n"

@@ -66,12 +66,6 @@ impl Lanes {
         let key: Key = seal.open(Purpose::HttpSse, &context, sealed, |key| key.try_into().ok())?;
         self.open.lock().get(&key).filter(|lane| !lane.ended.is_cancelled()).cloned()
     }
-
-    /// How many there are.
-    #[must_use]
-    pub fn count(&self) -> usize {
-        self.open.lock().len()
-    }
 }
 
 /// One stream, as its POSTs see it.

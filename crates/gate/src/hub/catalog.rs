@@ -16,7 +16,7 @@ pub(crate) use watch::changed_list;
 
 use crate::gate::Gate;
 use crate::hub::audience::Audience;
-use crate::hub::inquiry::Silence;
+use crate::inquiry::Silence;
 use crate::knowledge::Knowledge;
 use crate::upstream::Upstream;
 use arc_swap::ArcSwap;
@@ -120,6 +120,11 @@ impl Stock {
         self.lists[kind as usize].as_ref()
     }
 
+    /// Whether there is, or may be, a list of a kind that could not be read yet.
+    pub(crate) fn lacks(&self, kind: ListKind) -> bool {
+        self.list(kind).is_none() && self.offers(kind) != Some(false)
+    }
+
     fn trouble(&self) -> Option<Arc<str>> {
         if let Some(silence) = &self.silence {
             return Some(silence.to_string().into());
@@ -203,8 +208,7 @@ impl Catalog {
     ) -> Arc<Stock> {
         let stock = self.served(gate, there, need, wait).await;
         if let Need::List(kind) = need
-            && stock.list(kind).is_none()
-            && stock.offers(kind) != Some(false)
+            && stock.lacks(kind)
         {
             self.missed.fetch_or(bit(kind), Ordering::AcqRel);
         }

@@ -160,6 +160,7 @@ impl Front<'_> {
             Method::Cancelled => {
                 let id = message.fields.request_id.map(|id| id.of(&post.body));
                 let leg = id.and_then(|id| self.plan.desk.leg_of(held.session.key, id));
+                let leg = leg.and_then(|upstream| self.plan.leg(upstream.as_str()));
                 let there = leg.and_then(|leg| Some((leg, self.open_leg(held, leg)?)));
                 if let Some((leg, there)) = there {
                     return self.forward(leg).post_in_session(post, there).await;
@@ -204,7 +205,8 @@ impl Front<'_> {
             Era::Legacy => self.leg(held, leg).await?,
             Era::Modern => None,
         };
-        let in_flight = self.plan.desk.begin(held.session.key, id, leg);
+        let upstream = self.call.route.legs[leg].upstream.name().clone();
+        let in_flight = self.plan.desk.begin(held.session.key, id, upstream);
         let forward = self.forward(leg);
         let mut response = match there {
             Some(there) => forward.post_in_session(&post, there).await?,
@@ -218,8 +220,8 @@ impl Front<'_> {
 
     async fn go_modern(&self, post: &Post, leg: usize) -> Served {
         let there = &self.call.route.legs[leg];
-        probe::must_speak_modern(self.gate, self.snapshot, there).await?;
-        listing::check_params(self.gate, self.snapshot, there, post).await?;
+        probe::must_speak_modern(self.gate, there).await?;
+        listing::check_params(self.gate, there, post).await?;
         if let Some(message) = post.one() {
             there.knowledge.check_params(&post.body, message, &post.params)?;
         }

@@ -35,11 +35,13 @@ impl Front<'_> {
             return Ok(None);
         }
         let opening = self.plan.desk.opening(held.session.key.of_leg(there.upstream.name()));
-        let _turn = opening.turn().await;
-        match self.open_leg(held, leg) {
-            Some(open) => Ok(Some(open)),
-            None => self.begin_leg(held, leg).await,
+        let turn = opening.turn().await?;
+        if let Some(open) = self.open_leg(held, leg) {
+            return Ok(Some(open));
         }
+        let begun = self.begin_leg(held, leg).await;
+        opening.tried(turn, begun.as_ref().err().cloned());
+        begun
     }
 
     async fn begin_leg(&self, held: &Held, leg: usize) -> Result<Option<Held>, Refusal> {
@@ -67,7 +69,7 @@ impl Front<'_> {
             self.end_leg(&forward, &open).await;
             return Err(crate::session::unknown());
         }
-        if self.plan.desk.opened(held.session.key, leg) {
+        if self.plan.desk.opened(held.session.key, there.upstream.name()) {
             // The agent listens: its stream here comes before its first call.
             self.gate.sessions.await_stream(&open.session).await;
         }
@@ -84,11 +86,10 @@ impl Front<'_> {
     pub(super) async fn end_all(&self, held: &Held) {
         // Somebody else may have ended it meanwhile, which is the same.
         drop(self.gate.sessions.end(&held.session));
-        let legs = (0..self.call.route.legs.len()).filter_map(|leg| self.open_leg(held, leg));
-        for leg in legs.collect::<Vec<_>>() {
-            let upstream = self.snapshot.upstreams.get(&leg.session.upstream);
-            let Some(upstream) = upstream else { continue };
-            if let Some(ended) = self.gate.sessions.end(&leg.session) {
+        // Also at upstreams that were on the route when the session called them.
+        for upstream in self.snapshot.upstreams.iter() {
+            let leg = self.gate.sessions.at(held.session.key.of_leg(upstream.name()));
+            if let Some(ended) = leg.and_then(|leg| self.gate.sessions.end(&leg)) {
                 self.gate.farewells.send(upstream, ended.home.clone());
             }
         }

@@ -4,16 +4,18 @@
 use super::audience::Audience;
 use super::errand::replaced;
 use super::stage::Stage;
-use super::stream::{AsyncOpening, Chorus, pump};
+use super::stream::{AsyncOpening, Chorus};
 use super::{Front, answers};
 use crate::body::GateBody;
 use crate::call::Post;
 use crate::generation::Mark;
 use crate::relay::StreamBody;
 use crate::session::{Held, Sessions};
+use crate::snapshot::Leg;
 use bytes::Bytes;
 use http::{HeaderValue, Response};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -45,7 +47,8 @@ impl Front<'_> {
         for leg in 0..self.call.route.legs.len() {
             if self.open_leg(&held, leg).is_some() {
                 let id = last_event_id.filter(|_| resumed == Some(leg));
-                chorus.join(leg, id.map(|id| Bytes::copy_from_slice(id.as_bytes())));
+                let upstream = self.call.route.legs[leg].upstream.name();
+                chorus.join(upstream, id.map(|id| Bytes::copy_from_slice(id.as_bytes())));
             }
         }
         Ok(chorus.respond(Nothing))
@@ -80,19 +83,30 @@ impl Front<'_> {
         chorus.wants = keys.map(is_wanted);
         chorus.stage.attend(chorus.wants);
         let mut waiting = Vec::new();
-        for (leg, members) in self.shares(post, wanted) {
-            let span = wanted;
-            let share = replaced(post, message, span, members.as_bytes());
-            let forward = self.forward(leg);
-            if let Ok(response) = forward.post_anywhere(&share).await
-                && let GateBody::Stream(stream) = response.into_body()
-            {
-                let there = self.call.route.legs[leg].clone();
-                waiting.push(there.upstream.name().clone());
-                chorus.pumps.spawn(pump(there, *stream, chorus.tell.clone()));
-            }
+        let asked = self.shares(post, wanted).into_iter();
+        let asked = asked.map(|(leg, share)| self.subscribe((post, message), leg, (wanted, share)));
+        for (leg, stream) in futures_util::future::join_all(asked).await.into_iter().flatten() {
+            waiting.push(leg.upstream.name().clone());
+            chorus.read(leg, stream);
         }
         Ok(chorus.respond(Acknowledgement { meta, waiting }))
+    }
+
+    /// Subscribes at one upstream; `None` if it does not grant it in good time.
+    async fn subscribe(
+        &self,
+        (post, message): (&Post, &Message),
+        leg: usize,
+        (wanted, share): (Span, String),
+    ) -> Option<(Arc<Leg>, StreamBody)> {
+        let share = replaced(post, message, wanted, share.as_bytes());
+        let forward = self.forward(leg);
+        let limit = Duration::from_secs(SUBSCRIBED_WAIT_SECS);
+        let granted = tokio::time::timeout(limit, forward.post_anywhere(&share)).await;
+        match granted.ok()?.ok()?.into_body() {
+            GateBody::Stream(stream) => Some((self.call.route.legs[leg].clone(), *stream)),
+            _ => None,
+        }
     }
 
     /// What of a subscription each upstream has to know: its resources and tasks, in its own names.

@@ -124,7 +124,8 @@ impl Plan {
         Some((self.leg(&upstream)?, id))
     }
 
-    fn leg(&self, upstream: &str) -> Option<usize> {
+    /// The number of the leg at the upstream of this name.
+    pub(crate) fn leg(&self, upstream: &str) -> Option<usize> {
         self.by_name.get(&UpstreamName::from(upstream)).copied()
     }
 }

@@ -115,7 +115,10 @@ fn merge(plan: &Plan, legs: &[Arc<Leg>], kind: ListKind, stocks: &[Arc<Stock>]) 
     let mut seen = HashSet::new();
     let mut is_public = true;
     for (number, (leg, stock)) in legs.iter().zip(stocks).enumerate() {
-        let Some(list) = stock.list(kind) else { continue };
+        let Some(list) = stock.list(kind) else {
+            is_public &= !stock.lacks(kind);
+            continue;
+        };
         is_public &= list.is_public;
         for (at, name, json) in items(plan, leg, kind, list) {
             if !seen.insert(name.clone()) {
@@ -197,8 +200,12 @@ impl Pages {
     }
 }
 
-/// How long agents may take a list of these parts for fresh, in milliseconds.
+/// How long agents may take a list of these parts for fresh, in milliseconds. One with a part that
+/// is missing is not: it may come any moment.
 pub(crate) fn ttl_millis(stocks: &[Arc<Stock>], kind: ListKind, now: Millis) -> u64 {
+    if stocks.iter().any(|stock| stock.lacks(kind)) {
+        return 0;
+    }
     let left = |list: &Arc<List>| {
         list.ttl_millis.map_or(0, |ttl| ttl.saturating_sub(now.since(list.taken)))
     };

@@ -11,6 +11,7 @@ use crate::session::Held;
 use crate::snapshot::{self, Leg, Snapshot};
 use std::sync::Arc;
 use tollgate_core::bounds::LIST_WAIT_SECS;
+use tollgate_core::ids::UpstreamName;
 use tollgate_core::principal::Principal;
 use tollgate_mcp::hub::items::ListKind;
 
@@ -111,14 +112,10 @@ impl Stage {
             && own.iter().zip(others).all(is_same)
     }
 
-    /// The leg of this number.
-    pub(super) fn leg(&self, number: usize) -> Option<Arc<Leg>> {
-        self.call.route.legs.get(number).cloned()
-    }
-
-    /// Whether this leg's upstream is on the hub.
-    pub(super) fn has(&self, leg: &Leg) -> bool {
-        self.call.route.legs.iter().any(|own| own.upstream.name() == leg.upstream.name())
+    /// The leg at an upstream, and its number; `None` if that is not on the hub.
+    pub(super) fn leg(&self, upstream: &UpstreamName) -> Option<(usize, &Arc<Leg>)> {
+        let number = self.plan.leg(upstream.as_str())?;
+        Some((number, self.call.route.legs.get(number)?))
     }
 
     /// Has the lists of these kinds read, so that word of their changes comes in.

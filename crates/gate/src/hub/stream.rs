@@ -21,10 +21,11 @@ use http::Response;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tollgate_core::bounds::{EVENTS_WAITING_MAX, LISTS_DEBOUNCE_MILLIS, REPLY_BYTES_MAX};
+use tollgate_core::ids::UpstreamName;
 use tollgate_mcp::hub::items::ListKind;
 use tollgate_mcp::reply::{GlanceKind, glance};
 use tollgate_mcp::sse::{self, Event, Splitter};
@@ -40,10 +41,13 @@ pub(super) const TOLD: [(ListKind, &str); 3] = [
 pub(super) type Said = (Arc<Leg>, Event);
 
 /// Reads a leg's stream to its end, or until nobody listens any more.
-pub(super) async fn pump(leg: Arc<Leg>, mut stream: StreamBody, events: mpsc::Sender<Said>) {
+async fn pump(leg: Arc<Leg>, mut stream: StreamBody, events: mpsc::Sender<Said>) {
     let mut splitter = Splitter::new(REPLY_BYTES_MAX);
     loop {
-        while let Ok(Some(event)) = splitter.next() {
+        loop {
+            // Behind a fault, nothing can be understood.
+            let Ok(next) = splitter.next() else { return };
+            let Some(event) = next else { break };
             if events.send((leg.clone(), event)).await.is_err() {
                 return;
             }
@@ -70,9 +74,11 @@ pub(super) struct Chorus {
     /// Whether it ends with the last of its legs.
     pub(super) ends_with_legs: bool,
     /// The tasks that read legs.
-    pub(super) pumps: JoinSet<()>,
+    pumps: JoinSet<()>,
+    /// Which of them reads which upstream.
+    reading: Vec<(UpstreamName, AbortHandle)>,
     /// Given to each of them.
-    pub(super) tell: mpsc::Sender<Said>,
+    tell: mpsc::Sender<Said>,
     said: mpsc::Receiver<Said>,
     due: [Option<Instant>; 3],
     /// The [`Stage::stamps`] of what the agent was told, or is about to be.
@@ -92,6 +98,7 @@ impl Chorus {
             listening: None,
             ends_with_legs: false,
             pumps: JoinSet::new(),
+            reading: Vec::new(),
             tell,
             said,
             due: [None; 3],
@@ -124,8 +131,9 @@ impl Chorus {
         let ended: CancellationToken = ended.unwrap_or_default();
         let mut news = gate.news.hear();
         self.known = self.stage.stamps();
+        let mut is_served = self.follow();
         let mut last = Instant::now();
-        loop {
+        while is_served {
             let silent_at = last + self.stage.silence_max();
             let due = self.due.iter().flatten().min().copied();
             let wake = due.map_or(silent_at, |due| due.min(silent_at));
@@ -134,7 +142,12 @@ impl Chorus {
                 () = gate.drain.begun() => break,
                 () = ended.cancelled() => break,
                 leg = opened(&mut self.listening) => match leg {
-                    Some(leg) => { self.join(leg, None); None }
+                    // It may be a leg of a configuration that came just before.
+                    Some(leg) => {
+                        is_served = self.follow();
+                        self.join(&leg, None);
+                        None
+                    }
                     // Somebody else listens now.
                     None => break,
                 },
@@ -144,7 +157,7 @@ impl Chorus {
                 }
                 Some((leg, event)) = self.said.recv() => self.hear(&leg, &event),
                 told = news.changed() => {
-                    if told.is_err() || !self.follow() { break }
+                    is_served = told.is_ok() && self.follow();
                     let before = std::mem::replace(&mut self.known, self.stage.stamps());
                     let changed = |at: &usize| self.known[*at] != before[*at];
                     let changed: Vec<usize> = (0..TOLD.len()).filter(changed).collect();
@@ -170,14 +183,31 @@ impl Chorus {
     }
 
     /// Begins to read a leg's own stream, from behind an event if one is given.
-    pub(super) fn join(&mut self, leg: usize, resumed: Option<Bytes>) {
-        let (stage, tell) = (self.stage.clone(), self.tell.clone());
-        self.pumps.spawn(async move {
-            let Some(there) = stage.leg(leg) else { return };
-            if let Some(stream) = stage.leg_stream(leg, resumed).await {
-                pump(there, stream, tell).await;
+    pub(super) fn join(&mut self, upstream: &UpstreamName, resumed: Option<Bytes>) {
+        let (stage, tell, name) = (self.stage.clone(), self.tell.clone(), upstream.clone());
+        let task = self.pumps.spawn(async move {
+            let Some((number, leg)) = stage.leg(&name) else { return };
+            let leg = leg.clone();
+            let stream = stage.leg_stream(number, resumed).await;
+            // The stream goes on under later configurations; this one need not stay for it.
+            drop(stage);
+            if let Some(stream) = stream {
+                pump(leg, stream, tell).await;
             }
         });
+        self.note_reader(upstream.clone(), task);
+    }
+
+    /// Reads a stream of a leg's.
+    pub(super) fn read(&mut self, leg: Arc<Leg>, stream: StreamBody) {
+        let upstream = leg.upstream.name().clone();
+        let task = self.pumps.spawn(pump(leg, stream, self.tell.clone()));
+        self.note_reader(upstream, task);
+    }
+
+    fn note_reader(&mut self, upstream: UpstreamName, task: AbortHandle) {
+        self.reading.retain(|(_, task)| !task.is_finished());
+        self.reading.push((upstream, task));
     }
 
     /// Goes on under the configuration in force. Says whether it still has this hub.
@@ -189,15 +219,17 @@ impl Chorus {
         if !stage.shows_what(&self.stage) {
             (0..TOLD.len()).for_each(|at| self.note(at));
         }
+        let left = self.reading.extract_if(.., |(upstream, _)| stage.leg(upstream).is_none());
+        left.for_each(|(_, task)| task.abort());
+        self.known = stage.stamps();
         self.stage = stage;
         true
     }
 
     /// The piece an event becomes; `None` for what agents are told later, or not at all.
     pub(super) fn hear(&mut self, leg: &Leg, event: &Event) -> Option<Bytes> {
-        if !self.stage.has(leg) {
-            return None;
-        }
+        // What is known of an upstream may be begun anew with the configuration.
+        let leg = self.stage.leg(leg.upstream.name())?.1.clone();
         let Some(message) = event.data.as_ref().filter(|data| !data.is_empty()) else {
             return event.id.is_some().then(|| event.raw.clone());
         };
@@ -252,7 +284,7 @@ pub(super) trait AsyncOpening: Send + 'static {
 }
 
 /// The next leg that opens; never, for those who are not told. `None` when somebody else listens.
-async fn opened(listening: &mut Option<Listening>) -> Option<usize> {
+async fn opened(listening: &mut Option<Listening>) -> Option<UpstreamName> {
     match listening {
         Some(listening) => listening.opened.recv().await,
         None => std::future::pending().await,

@@ -182,7 +182,10 @@ impl Endpoint {
             Way::Address(_) => {
                 Exchange::begin(account, request, deadlines, self.core.pool.take(now), now)
             }
-            Way::Lines(host) => Exchange::on_line(account, host.serve(request), deadlines, now),
+            Way::Lines(host) => {
+                let deadlines = host.with_time_to_start(&request, deadlines);
+                Exchange::on_line(account, host.serve(request), deadlines, now)
+            }
         }
     }
 

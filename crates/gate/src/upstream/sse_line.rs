@@ -334,14 +334,16 @@ mod tests {
             "\\\\evil.example\\m",
             "https://mcp.example:8000/m",
             "http://mcp.example/m",
-            "http://mcp.example:8000.evil.example/m",
+            "http://mcp.example.evil.example:8000/m",
             "file:///etc/passwd",
             "data:text/plain,x",
         ] {
             assert!(matches!(of(named), Err(EndpointFault::OtherOrigin(_))), "{named:?}");
         }
         assert_eq!(of("http://me:secret@mcp.example:8000/m"), Err(EndpointFault::Credentials));
-        assert_eq!(of("http://[::1/m"), Err(EndpointFault::NotUrl));
+        for named in ["http://[::1/m", "http://mcp.example:8000.evil.example/m"] {
+            assert_eq!(of(named), Err(EndpointFault::NotUrl), "{named:?}");
+        }
         assert_eq!(of(&"x".repeat(5_000)), Err(EndpointFault::TooLong));
     }
 }

@@ -351,7 +351,8 @@ section! {
         resources: Set<Chosen> = Chosen::default(),
         /// What agents are told about this route instead of the upstreams' own instructions. At most 16 KiB.
         instructions: Key<Prose>,
-        /// Whether agents that never send `Mcp-Session-Id` back are recognised without it.
+        /// Whether agents that never send `Mcp-Session-Id` back are recognised without it, by address and `User-Agent`.
+        /// Without an identity, agents behind one address with one user agent then get each other's sessions.
         soft_sessions: Set<Flag> = Flag(false),
         /// Whether HTTP+SSE of MCP 2024-11-05 is served too: its event stream at this path plus `/sse`, its messages at
         /// this path plus `/messages`.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use tollgate_core::bounds::{CONFIG_REFERENCE_BYTES_MAX, CONFIG_REFERENCES_MAX};
 
 /// Looks up an environment variable: the value, or `None` where it is not set.
-pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Collects while a file is read.
 pub(super) struct Reading<'a> {

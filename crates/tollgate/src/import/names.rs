@@ -29,20 +29,16 @@ pub(super) fn settle(servers: &[&str]) -> Vec<String> {
     servers.iter().map(name).collect()
 }
 
-/// Lower-case letters, digits and single dashes, starting and ending with one of the former.
+/// Lower-case letters, digits and single dashes, starting and ending with one of the former. Words
+/// within a name stay together: `GitHub` is `github`.
 fn mapped(server: &str) -> String {
     let mut name = String::new();
-    let mut was_small = false;
     for c in server.chars() {
         if c.is_ascii_alphanumeric() {
-            if was_small && c.is_ascii_uppercase() {
-                name.push('-');
-            }
             name.push(c.to_ascii_lowercase());
         } else if !name.is_empty() && !name.ends_with('-') {
             name.push('-');
         }
-        was_small = c.is_ascii_lowercase();
     }
     name.truncate(NAME_MAX);
     let name = name.trim_end_matches('-');
@@ -80,7 +76,7 @@ mod tests {
         let cut = "a".repeat(32);
         assert_eq!(
             names,
-            [cut.clone(), format!("{}-2", &cut[..30]), "camel-case-name".into(), "a-b".into()]
+            [cut.clone(), format!("{}-2", &cut[..30]), "camelcasename".into(), "a-b".into()]
         );
     }
 }

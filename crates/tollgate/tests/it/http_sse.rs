@@ -127,7 +127,7 @@ fn result(request: &Recorded) -> String {
 async fn an_agent_of_the_oldest_revision_works_as_a_newer_one_would() {
     let house = house(Recorder::start().await).await;
     let mut agent = Agent::start(house.gate.address).await;
-    assert!(agent.url.starts_with("/mcp/messages?session="), "{}", agent.url);
+    assert!(agent.url.starts_with("/mcp/messages?sessionId="), "{}", agent.url);
     let answer = agent.ask(&call(7)).await;
     assert_eq!(answer["id"], 7);
     assert_eq!(answer["result"]["content"][0]["text"], r#"{"n":7}"#);
@@ -259,7 +259,7 @@ async fn a_route_without_the_key_serves_neither_path() {
     let mut client = house.connect().await;
     client.send(&open("/mcp/sse")).await;
     assert_eq!(client.response().await.expect("an answer").status, 404);
-    house.refuses(&post("/mcp/messages?session=x", &initialize()), &[404], &[-32600]).await;
+    house.refuses(&post("/mcp/messages?sessionId=x", &initialize()), &[404], &[-32600]).await;
 }
 
 #[tokio::test]

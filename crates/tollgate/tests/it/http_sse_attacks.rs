@@ -34,7 +34,7 @@ async fn a_forged_foreign_or_repeated_stream_name_is_unknown_and_reaches_nobody(
         // A session's sealed id is of another purpose.
         format!("{path}={session}"),
         agent.url.replace("/mcp/", "/other/"),
-        format!("{path}={sealed}&session={sealed}"),
+        format!("{path}={sealed}&sessionId={sealed}"),
     ] {
         house.turns_away(&post(&url, &call(1)), &[404], &[-32600]).await;
     }
@@ -86,12 +86,32 @@ async fn only_get_opens_a_stream_and_only_post_takes_messages() {
     // What newer clients take for the sign of this transport.
     house.refuses(&post("/mcp/sse", &initialize()), &[405], &[-32600]).await;
     let mut client = house.connect().await;
-    client.send(&open("/mcp/messages?session=x")).await;
+    client.send(&open("/mcp/messages?sessionId=x")).await;
     assert_eq!(client.response().await.expect("an answer").status, 405);
     let json_only = String::from_utf8(open("/mcp/sse")).expect("text");
     let mut client = house.connect().await;
     client.send(json_only.replace("text/event-stream", "application/json").as_bytes()).await;
     assert_eq!(client.response().await.expect("an answer").status, 406);
+}
+
+#[tokio::test] // Rows 95, 97.
+async fn only_pages_of_allowed_origins_may_use_the_transport() {
+    let change = |c: Configuration| with_sse(c).gate("origins: [\"https://app.example\"]");
+    let house = House::around(GATE, Recorder::start().await, change).await;
+    for (origin, status) in [("https://app.example", 204), ("https://evil.example", 403)] {
+        for path in ["/mcp/sse", "/mcp/messages"] {
+            let mut client = house.connect().await;
+            let preflight = format!(
+                "OPTIONS {path} HTTP/1.1\r\nhost: localhost\r\norigin: {origin}\r\n\
+                 access-control-request-method: POST\r\n\r\n"
+            );
+            client.send(preflight.as_bytes()).await;
+            let answer = client.response().await.expect("an answer");
+            assert_eq!(answer.status, status, "{origin} {path}");
+            let allowed = answer.header("access-control-allow-origin");
+            assert_eq!(allowed, (status == 204).then_some(origin));
+        }
+    }
 }
 
 #[tokio::test]

@@ -2,9 +2,10 @@
 //! through the gate; what such a server may do to the gate is bounded, and leads nowhere else.
 
 use crate::GATE;
-use crate::http_sse::{Agent, call};
+use crate::http_sse::{Agent, call, request};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 use testkit::sse_peer::SsePeer;
 use testkit::{
     Configuration, DEADLINE, GateProcess, House, Recorded, Recorder, Reply, legacy_post,
@@ -87,6 +88,37 @@ async fn two_sessions_have_a_stream_each_and_hear_only_their_own() {
     peer.say(1, &note("error").to_string());
     assert_eq!(one.hear().await.expect("its own"), note("info"));
     assert_eq!(other.hear().await.expect("its own"), note("error"));
+}
+
+#[tokio::test]
+async fn an_old_server_is_a_member_of_a_hub_as_any_other() {
+    let peer = Arc::new(SsePeer::default());
+    let answers = peer.clone();
+    let old = Recorder::scripted(move |request: &Recorded| answers.answer(request)).await;
+    let new = Recorder::start().await;
+    let file = Configuration::default()
+        .sse_upstream("old", old.address)
+        .upstream("new", &[new.address])
+        .route("/mcp", "old, new")
+        .route_key("sse: true");
+    let gate = GateProcess::start(GATE, &file.text()).await;
+    let mut agent = Agent::start(gate.address).await;
+    for (id, name) in [(1, "old__echo"), (2, "new__echo")] {
+        let params = json!({ "name": name, "arguments": { "n": id } });
+        let answer = agent.ask(&request(id, "tools/call", &params)).await;
+        let text = format!(r#"{{"n":{id}}}"#);
+        assert_eq!(answer["result"]["content"][0]["text"], text, "{answer}");
+    }
+    assert_eq!((old.calls_of("tools/call").len(), new.calls_of("tools/call").len()), (1, 1));
+    // One for the agent, and one that the hub keeps to read lists by.
+    assert_eq!(peer.open_streams().len(), 2);
+    drop(agent);
+    let ended = async {
+        while peer.open_streams().len() > 1 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, ended).await.expect("the agent's stream is closed");
 }
 
 #[tokio::test]

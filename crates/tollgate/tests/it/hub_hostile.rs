@@ -182,8 +182,10 @@ async fn a_schema_without_a_floor_hides_the_tools_of_its_upstream_only() {
     assert_eq!(agent.called("hostile__deep3").await, "deep3");
 }
 
-/// Ways a list can go wrong, by what `/status` says then.
-fn failures() -> Vec<(&'static str, fn(&Recorded) -> Reply)> {
+/// A way a list can go wrong, and what `/status` says then.
+type Failure = (&'static str, fn(&Recorded) -> Reply);
+
+fn failures() -> Vec<Failure> {
     vec![
         ("usable", |_| Reply::json_text(&[], "not JSON")),
         ("usable", |_| {

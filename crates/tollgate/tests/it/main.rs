@@ -26,11 +26,23 @@ mod http_sse_upstream;
 #[cfg(test)]
 mod hub_asks;
 #[cfg(test)]
+mod hub_calls;
+#[cfg(test)]
+mod hub_doors;
+#[cfg(test)]
+mod hub_eras;
+#[cfg(test)]
 mod hub_hostile;
+#[cfg(test)]
+mod hub_limits;
 #[cfg(test)]
 mod hub_lists;
 #[cfg(test)]
 mod hub_names;
+#[cfg(test)]
+mod hub_reload;
+#[cfg(test)]
+mod hub_resources;
 #[cfg(test)]
 mod hub_sessions;
 #[cfg(test)]

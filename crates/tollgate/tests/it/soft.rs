@@ -5,7 +5,10 @@
 
 use crate::GATE;
 use serde_json::json;
-use testkit::{DEADLINE, House, Post, Recorder, legacy_bodyless, legacy_initialize, legacy_post};
+use testkit::{
+    Configuration, DEADLINE, GateProcess, House, Post, Recorder, legacy_bodyless,
+    legacy_initialize, legacy_post,
+};
 
 const LATEST: &str = "2025-11-25";
 
@@ -108,6 +111,26 @@ async fn a_session_that_was_ended_by_its_id_is_told_once_and_then_forgotten() {
     house.peer.wait_until(DEADLINE, |peer| !peer.with_http_method("DELETE").is_empty()).await;
     house.turns_away(&call("a"), &[404], &[-32600]).await;
     house.turns_away(&call("a"), &[400], &[-32600]).await;
+}
+
+#[tokio::test]
+async fn a_hub_recognises_its_agents_the_same_way() {
+    let (one, two) = (Recorder::start().await, Recorder::start().await);
+    let file = Configuration::default()
+        .upstream("one", &[one.address])
+        .upstream("two", &[two.address])
+        .route("/mcp", "one, two")
+        .route_key("soft_sessions: true");
+    let gate = GateProcess::start(GATE, &file.text()).await;
+    let house = House { gate, peer: one };
+    start(&house, "a").await;
+    let params = json!({ "name": "one__echo", "arguments": {} });
+    let post = forgetful(legacy_post("-", "tools/call", &params), "a");
+    let answer = house.ask(&post).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    // Which of the hub's sessions there it is, is the hub's business.
+    assert!(last_session(&house).is_some());
+    house.turns_away(&call("b"), &[400], &[-32600]).await;
 }
 
 #[tokio::test]

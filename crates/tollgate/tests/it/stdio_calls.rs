@@ -2,9 +2,9 @@
 
 use crate::GATE;
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use testkit::stdio::{last_message, messages, modern_tool, text_of, tool_call};
-use testkit::{StdioHouse, legacy_post, modern_call};
+use testkit::{DEADLINE, StdioHouse, legacy_post, modern_call};
 
 async fn house(keys: &str) -> StdioHouse {
     StdioHouse::open(GATE, &[], keys).await
@@ -161,10 +161,11 @@ async fn a_subscription_lasts_under_the_clients_id_and_ends_at_the_server() {
 
 #[tokio::test]
 async fn a_server_that_knows_no_discovery_is_taken_for_a_legacy_one() {
-    let house = StdioHouse::open(GATE, &["legacy"], "stop: 300ms").await;
-    house.reconfigure(&["legacy"], "stop: 300ms\n    era: auto");
+    let house = StdioHouse::open(GATE, &["legacy"], "stop: 300ms\n    era: auto").await;
     let answer = house.ask(&modern_tool("echo", json!({ "text": "x" }))).await;
-    assert!(!answer.text().contains("\"result\""), "{}", answer.text());
+    assert_eq!((answer.status, answer.code()), (400, Some(-32022)), "{}", answer.text());
+    // The process that was asked is of no more use.
+    house.wait_for_processes(0, DEADLINE).await;
     let session = house.session("a", &json!({})).await;
     assert_eq!(house.call(&session, "echo", json!({ "text": "x" })).await, "x");
 }
@@ -181,7 +182,7 @@ async fn a_crash_fails_its_calls_at_once_and_ends_its_sessions() {
     let lost = house.ask(&tool_call(&session, json!(2), "exit", json!({}))).await;
     assert_eq!(lost.status, 502, "{}", lost.text());
     assert_eq!(waiting.response().await.expect("an answer").status, 502);
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < DEADLINE, "{:?}", begun.elapsed());
     let gone = house.ask(&tool_call(&session, json!(3), "echo", json!({ "text": "x" }))).await;
     assert_eq!(gone.status, 404);
     assert_eq!(house.call(&other, "echo", json!({ "text": "on" })).await, "on");
@@ -201,9 +202,39 @@ async fn a_recoverable_session_goes_on_in_a_new_process() {
 
 #[tokio::test]
 async fn deadlines_hold_and_leave_the_process_to_others() {
-    let house = house("stop: 300ms\n      timeouts: { first_byte: 300ms }").await;
+    let house = house("stop: 300ms\n      timeouts: { first_byte: 2s }").await;
     let session = house.session("a", &json!({})).await;
-    let late = house.ask(&tool_call(&session, json!(1), "sleep", json!({ "seconds": 2 }))).await;
+    let late = house.ask(&tool_call(&session, json!(1), "sleep", json!({ "seconds": 6 }))).await;
     assert_eq!(late.status, 504, "{}", late.text());
     assert_eq!(house.call(&session, "echo", json!({ "text": "on" })).await, "on");
+}
+
+#[tokio::test]
+async fn a_batch_goes_as_single_lines_and_every_answer_comes_back() {
+    let house = house("stop: 300ms").await;
+    let initialize = testkit::legacy_initialize("2025-03-26");
+    let answer = house.ask(&initialize).await;
+    let session = answer.header("mcp-session-id").expect("a session").to_owned();
+    let call = |id: &str| json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": { "name": "echo", "arguments": { "text": id } } });
+    let initialized = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+    let batch = json!([initialized, call("a"), call("b")]).to_string();
+    let post = legacy_post(&session, "-", &Value::Null).without("mcp-protocol-version").body(batch);
+    let answer = house.ask(&post).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let mut answered: Vec<String> = messages(&answer)
+        .iter()
+        .map(|message| format!("{} {}", message["id"], text_of(message)))
+        .collect();
+    answered.sort();
+    assert_eq!(answered, ["\"a\" a", "\"b\" b"]);
+    assert_eq!(house.received().len(), 4);
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_to_a_discovery_is_taken_for_a_legacy_one() {
+    let house = StdioHouse::open(GATE, &["silent"], "stop: 300ms\n    era: auto").await;
+    let answer = house.ask(&modern_tool("echo", json!({ "text": "x" }))).await;
+    assert_eq!((answer.status, answer.code()), (400, Some(-32022)), "{}", answer.text());
+    let session = house.session("a", &json!({})).await;
+    assert_eq!(house.call(&session, "echo", json!({ "text": "x" })).await, "x");
 }

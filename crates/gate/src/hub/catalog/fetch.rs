@@ -10,7 +10,7 @@ use super::{Catalog, Need, There, bit, watch};
 use crate::farewell::Unclaimed;
 use crate::gate::Gate;
 use crate::hub::audience::Audience;
-use crate::hub::inquiry::{Inquiry, Silence, Voice};
+use crate::inquiry::{Inquiry, Silence, Voice, modern_request};
 use crate::upstream::{Endpoint, Upstream};
 use bytes::Bytes;
 use std::collections::HashSet;
@@ -23,7 +23,7 @@ use tollgate_core::bounds::{
     LIST_PAGES_MAX, LISTING_SECS,
 };
 use tollgate_core::sessions::Home;
-use tollgate_mcp::era::{Era, legacy, modern};
+use tollgate_mcp::era::{Era, legacy};
 use tollgate_mcp::hub::items::{ItemBounds, ListKind, read_page};
 use tollgate_mcp::hub::offer::Offer;
 use tollgate_mcp::reply::glance;
@@ -141,7 +141,7 @@ async fn attend(
     let ask = |voice| Inquiry { gate, endpoint: &endpoint, voice, within };
     let (session, version, offer) = match audience.era {
         Era::Modern => {
-            let body = modern_request("server/discover", "", audience);
+            let body = modern_request("server/discover", "", &audience.capabilities);
             let answer = ask(Voice::Modern).ask("server/discover", body).await?;
             let offer =
                 Offer::from_discover(&answer.message, answer.result, INSTRUCTIONS_BYTES_MAX);
@@ -236,7 +236,7 @@ fn page_request(kind: ListKind, cursor: Option<&Bytes>, audience: &Audience) -> 
     let cursor = cursor.map(|cursor| String::from_utf8_lossy(cursor).into_owned());
     let cursor = cursor.map(|cursor| format!(r#""cursor":{cursor}"#)).unwrap_or_default();
     match audience.era {
-        Era::Modern => modern_request(kind.method(), &cursor, audience),
+        Era::Modern => modern_request(kind.method(), &cursor, &audience.capabilities),
         Era::Legacy => {
             let method = kind.method();
             format!(
@@ -244,14 +244,4 @@ fn page_request(kind: ListKind, cursor: Option<&Bytes>, audience: &Audience) -> 
             )
         }
     }
-}
-
-/// A modern request of the gate's own, with these members of `params` before `_meta`.
-pub(super) fn modern_request(method: &str, members: &str, audience: &Audience) -> String {
-    let (version, capabilities) = (modern::VERSION, &audience.capabilities);
-    let comma = if members.is_empty() { "" } else { "," };
-    let own = env!("CARGO_PKG_VERSION");
-    format!(
-        r#"{{"jsonrpc":"2.0","id":"tollgate","method":"{method}","params":{{{members}{comma}"_meta":{{"io.modelcontextprotocol/protocolVersion":"{version}","io.modelcontextprotocol/clientCapabilities":{capabilities},"io.modelcontextprotocol/clientInfo":{{"name":"tollgate","version":"{own}"}}}}}}}}"#
-    )
 }

@@ -4,9 +4,10 @@
 //! gate's own session, or a modern subscription. After word of a change there is a short pause, since
 //! servers say it many times in a row; then the list is read again.
 
-use super::fetch::{Attendance, Speaker, modern_request};
+use super::fetch::{Attendance, Speaker};
 use super::{Catalog, Need, There, bit};
 use crate::gate::Gate;
+use crate::inquiry::modern_request;
 use crate::knowledge::Knowledge;
 use crate::upstream::Upstream;
 use crate::ward::Ward;
@@ -38,7 +39,8 @@ pub(super) async fn begin(
         Era::Legacy => None,
         Era::Modern => {
             let wanted = r#""notifications":{"toolsListChanged":true,"promptsListChanged":true,"resourcesListChanged":true}"#;
-            let body = modern_request("subscriptions/listen", wanted, &catalog.audience);
+            let body =
+                modern_request("subscriptions/listen", wanted, &catalog.audience.capabilities);
             Some(("subscriptions/listen", body))
         }
     };
@@ -104,9 +106,15 @@ impl Listener {
             };
             let Some(Ok(data)) = next else { break };
             splitter.push(data);
-            while let Ok(Some(event)) = splitter.next() {
+            let is_sound = loop {
+                let Ok(next) = splitter.next() else { break false };
+                let Some(event) = next else { break true };
                 let Some(message) = event.data.filter(|data| !data.is_empty()) else { continue };
                 changed |= self.hear(&message).await;
+            };
+            // Behind a fault, nothing can be understood.
+            if !is_sound {
+                break;
             }
         }
         // The stream ended: until it is opened again, nothing is heard.

@@ -260,7 +260,7 @@ impl Conversation {
             r#"{{"jsonrpc":"2.0","id":{number},"method":"server/discover","params":{{"_meta":{{"io.modelcontextprotocol/protocolVersion":"{version}","io.modelcontextprotocol/clientCapabilities":{{}},"io.modelcontextprotocol/clientInfo":{{"name":"tollgate","version":"0.1"}}}}}}}}"#
         )));
         let (id, role) = (Bytes::new(), Role::Discover);
-        desk.calls.insert(number, Call { id, token: None, seat: None, mailbox: None, role });
+        desk.begin(number, Call { id, token: None, seat: None, mailbox: None, role });
         drop(desk);
         self.bell.notify_one();
     }

@@ -7,8 +7,12 @@ use crate::upstream::duplex::mailbox::Mailbox;
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::Instant;
 use tollgate_core::bounds::{LINE_ASKS_MAX, LINE_BACKLOG_MAX};
+
+/// A peer that says nothing to `server/discover` for so long is answered for.
+const DISCOVER: Duration = Duration::from_secs(8);
 
 /// The state of a line.
 #[derive(Debug)]
@@ -29,6 +33,8 @@ pub(super) struct Desk {
     pub(super) level: Option<usize>,
     /// When somebody last used the line.
     pub(super) used_at: Instant,
+    /// When `server/discover` is answered in the place of a peer that does not.
+    pub(super) discover_by: Option<Instant>,
     /// Whether the peer has ever sent a message.
     pub(super) has_spoken: bool,
     /// Where the line stands.
@@ -137,6 +143,7 @@ impl Desk {
             greeting: Greeting::default(),
             level: None,
             used_at: Instant::now(),
+            discover_by: None,
             has_spoken: false,
             state: State::Open,
         }
@@ -167,10 +174,21 @@ impl Desk {
         has_room
     }
 
+    /// Puts a call on the line.
+    pub(super) fn begin(&mut self, number: u64, call: Call) {
+        if call.role == Role::Discover && self.discover_by.is_none() {
+            self.discover_by = Some(Instant::now() + DISCOVER);
+        }
+        self.calls.insert(number, call);
+    }
+
     /// Takes a call off the line. What the peer asked within it is void.
     pub(super) fn settle(&mut self, number: u64) -> Option<Call> {
         let call = self.calls.remove(&number)?;
         self.asks.retain(|_, ask| ask.call != Some(number));
+        if !self.calls.values().any(|call| call.role == Role::Discover) {
+            self.discover_by = None;
+        }
         self.used_at = Instant::now();
         Some(call)
     }

@@ -4,7 +4,7 @@
 //! Never waits for a reader, nor for the peer to read: neither may stall the other direction.
 
 use crate::upstream::duplex::conversation::Conversation;
-use crate::upstream::duplex::desk::{Role, State};
+use crate::upstream::duplex::desk::State;
 use crate::upstream::duplex::host::Host;
 use crate::upstream::duplex::inbound::Fit;
 use crate::upstream::duplex::noise::Noise;
@@ -14,8 +14,6 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-/// A peer that says nothing to `server/discover` for so long is answered for.
-const DISCOVER: Duration = Duration::from_secs(8);
 /// Time for the reason of an end to become known, before calls in flight are failed without.
 const REASON: Duration = Duration::from_millis(500);
 
@@ -100,15 +98,10 @@ impl Driver {
             // Its end is all that is waited for, and that is no matter of time.
             return Instant::now() + self.idle;
         }
-        if !desk.has_spoken {
-            let asks = desk.calls.values().any(|call| call.role == Role::Discover);
-            // A discovery that was answered for is no call any more.
-            let wait = if asks { self.start.min(DISCOVER) } else { self.start };
-            return opened + wait;
-        }
         // Where it is in use, there is nothing to see before it may have become idle.
         let since = if desk.is_used() { Instant::now() } else { desk.used_at };
-        since + self.idle
+        let next = if desk.has_spoken { since + self.idle } else { opened + self.start };
+        desk.discover_by.map_or(next, |by| by.min(next))
     }
 
     fn look(&self, opened: Instant) {
@@ -116,20 +109,23 @@ impl Driver {
         if !self.conversation.is_open() {
             return;
         }
-        if !self.conversation.desk().has_spoken {
-            if now >= opened + self.start.min(DISCOVER) {
-                self.conversation.answer_discovery();
-            }
-            if now < opened + self.start {
-                return;
-            }
+        let (has_spoken, discover_by) = {
+            let desk = self.conversation.desk();
+            (desk.has_spoken, desk.discover_by)
+        };
+        if discover_by.is_some_and(|by| now >= by.min(opened + self.start)) {
+            self.conversation.answer_discovery();
+        }
+        if !has_spoken && now >= opened + self.start {
             if self.conversation.desk().calls.is_empty() {
                 // It was only asked which era it speaks, and this is an answer too.
                 return self.retire();
             }
             let secs = self.start.as_secs_f32();
             self.conversation.fail(format!("it did not answer within {secs} s of its start"));
-        } else if self.conversation.idle_for(now).is_some_and(|idle| idle >= self.idle) {
+        } else if has_spoken
+            && self.conversation.idle_for(now).is_some_and(|idle| idle >= self.idle)
+        {
             self.retire();
         }
     }

@@ -69,7 +69,7 @@ impl Conversation {
                 line = Some(judged.renumbered(message, number));
                 let mailbox = Some(mailbox.clone());
                 let (seat, role) = (Some(seat), Role::Initialize);
-                desk.calls.insert(number, Call { id, token: None, seat, mailbox, role });
+                desk.begin(number, Call { id, token: None, seat, mailbox, role });
             }
         }
         drop(desk);

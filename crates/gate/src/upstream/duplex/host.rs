@@ -14,7 +14,9 @@ use crate::upstream::duplex::conversation::Conversation;
 use crate::upstream::duplex::desk::State;
 use crate::upstream::duplex::driver::Driver;
 use crate::upstream::duplex::noise::Noise;
+use crate::upstream::exchange::Deadlines;
 use crate::upstream::fault::{Cause, SendError};
+use crate::upstream::request::Outgoing;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parking_lot::Mutex;
@@ -27,6 +29,7 @@ use tollgate_core::clock::Entropy as _;
 use tollgate_core::ids::UpstreamName;
 use tollgate_core::principal::CallerKey;
 use tollgate_mcp::era::Era;
+use tollgate_mcp::headers::MCP_SESSION_ID;
 
 /// How lines are shared and bounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +140,20 @@ impl Host {
         Arc::new(Self { name, carrier, settings, noise, rooms: Mutex::default() })
     }
 
+    /// Deadlines of a request that may have to start its process first: what begins a session, and
+    /// what needs none.
+    pub(crate) fn with_time_to_start(&self, request: &Outgoing, deadlines: Deadlines) -> Deadlines {
+        if request.headers.get(&MCP_SESSION_ID).is_some() {
+            return deadlines;
+        }
+        let start = self.settings.start;
+        Deadlines {
+            first_byte: deadlines.first_byte + start,
+            total: deadlines.total.map(|total| total + start),
+            ..deadlines
+        }
+    }
+
     /// Whose line a caller's calls of that era go on. `capabilities` is a digest of what its client
     /// can do, which a legacy server is told once.
     pub(super) fn key(&self, era: Era, caller: Option<CallerKey>, capabilities: [u8; 32]) -> Key {
@@ -191,7 +208,9 @@ impl Host {
             let idle = idle.filter_map(|line| Some((line.idle_for(now)?, line)));
             let Some((_, surplus)) = idle.max_by_key(|(idle, _)| *idle) else {
                 let max = self.settings.lines_max;
-                return refuse(format!("all {max} processes it may have are in use"));
+                return refuse(format!(
+                    "all {max} lines it may have (processes, or event streams) are in use"
+                ));
             };
             return Ok(Found::Surplus(surplus.clone()));
         }

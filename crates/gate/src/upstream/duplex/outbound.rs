@@ -139,7 +139,7 @@ impl Conversation {
                 Kind::Request => match self.request(&mut desk, seat, (judged, message)) {
                     Step::Send(number, line, mut call) => {
                         call.mailbox = Some(mailbox.clone());
-                        desk.calls.insert(number, call);
+                        desk.begin(number, call);
                         numbers.push(number);
                         lines.push(line);
                     }

@@ -113,10 +113,13 @@ impl Host {
         let Some(answer) = inbox.next().await.transpose()? else { return Err(unanswered()) };
         let is_good = tollgate_mcp::reply::glance(&answer.message)
             .is_ok_and(|glance| glance.result.is_some());
-        let session = match seating.place.take_if(|_| is_good) {
-            Some(place) => Some(self.open_session(place)?),
-            None => None,
+        let session = match &seating.place {
+            Some(place) if is_good => Some(self.open_session(place.clone())?),
+            Some(_) | None => None,
         };
+        if session.is_some() {
+            seating.place = None;
+        }
         Ok(Served::json(answer.message, session))
     }
 

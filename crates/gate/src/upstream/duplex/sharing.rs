@@ -93,7 +93,7 @@ impl Desk {
                 r#"{{"jsonrpc":"2.0","id":{number},"method":"resources/unsubscribe","params":{{"uri":{uri}}}}}"#
             )));
             let (id, role) = (Bytes::new(), Role::Ordinary);
-            self.calls.insert(number, Call { id, token: None, seat: None, mailbox: None, role });
+            self.begin(number, Call { id, token: None, seat: None, mailbox: None, role });
         }
     }
 }

@@ -1,7 +1,5 @@
 //! A message with one value replaced is the message that judging the new body would find.
 
-#![expect(clippy::expect_used, reason = "a scene that cannot be set fails its test")]
-
 use crate::json::{Body, Limits, Message, judge, replace};
 use bytes::Bytes;
 

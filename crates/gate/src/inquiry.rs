@@ -1,4 +1,4 @@
-//! What a hub asks an upstream by itself: one message of the gate's own, and its answer.
+//! What the gate asks an upstream by itself: one message of its own, and the answer.
 //!
 //! Bounded in time and bytes; repeats nothing. What the upstream asks back meanwhile is answered: the
 //! gate itself has no roots, samples nothing and asks nobody, and says so rather than stay silent.
@@ -90,6 +90,10 @@ impl Inquiry<'_> {
         if headers.media != Media::Events || !status.is_success() {
             let reply = ward.gather(REPLY_BYTES_MAX).await.map_err(|_| Silence::Unusable)?;
             let found = glance(&reply).ok();
+            // A server in trouble says nothing about what it was asked, whatever the body holds.
+            if status.is_server_error() {
+                return Err(Silence::Status(status));
+            }
             if !status.is_success() {
                 let code = found.and_then(|glance| glance.error_code);
                 return Err(code.map_or(Silence::Status(status), Silence::Error));
@@ -223,4 +227,15 @@ fn answer(
         }
         _ => None,
     }
+}
+
+/// A modern request of the gate's own, with these members of `params` before `_meta`, by a client
+/// of these capabilities.
+pub(crate) fn modern_request(method: &str, members: &str, capabilities: &str) -> String {
+    let version = modern::VERSION;
+    let comma = if members.is_empty() { "" } else { "," };
+    let own = env!("CARGO_PKG_VERSION");
+    format!(
+        r#"{{"jsonrpc":"2.0","id":"tollgate","method":"{method}","params":{{{members}{comma}"_meta":{{"io.modelcontextprotocol/protocolVersion":"{version}","io.modelcontextprotocol/clientCapabilities":{capabilities},"io.modelcontextprotocol/clientInfo":{{"name":"tollgate","version":"{own}"}}}}}}}}"#
+    )
 }
