@@ -208,7 +208,9 @@ impl Host {
             let idle = idle.filter_map(|line| Some((line.idle_for(now)?, line)));
             let Some((_, surplus)) = idle.max_by_key(|(idle, _)| *idle) else {
                 let max = self.settings.lines_max;
-                return refuse(format!("all {max} processes it may have are in use"));
+                return refuse(format!(
+                    "all {max} lines it may have (processes, or event streams) are in use"
+                ));
             };
             return Ok(Found::Surplus(surplus.clone()));
         }
