@@ -26,6 +26,7 @@ use tollgate_core::sessions::{Home, Session};
 use tollgate_mcp::era::legacy::{self, Version};
 use tollgate_mcp::headers::{LAST_EVENT_ID, MCP_PROTOCOL_VERSION, MCP_SESSION_ID};
 use tollgate_mcp::json;
+use tollgate_mcp::methods::Method;
 use tollgate_mcp::reply::glance;
 
 impl Forward<'_> {
@@ -122,6 +123,8 @@ impl Forward<'_> {
         if post.expects_answer() {
             self.gate.sessions.keep_order(&session).await;
         }
+        // What a hub answers by itself, or nobody waits for, tells the agent nothing of its legs.
+        let is_told = post.expects_answer() && post.method != Method::SetLevel;
         // A call in progress is a use, however long it takes; so is the stream of its answer.
         let in_use = self.gate.sessions.stream(session.clone());
         for is_first_try in [true, false] {
@@ -131,7 +134,7 @@ impl Forward<'_> {
                 Err(error) if !means_lost(&error, &session) => return Err(refuse_send(&error)),
                 // Forgotten or unreachable: either way the call was not processed.
                 Ok(_) | Err(_) => {
-                    session = self.recover(&session, held.version, is_first_try).await?;
+                    session = self.recover(&session, held.version, (is_first_try, is_told)).await?;
                     continue;
                 }
             };
@@ -165,14 +168,17 @@ impl Forward<'_> {
         &self,
         session: &Arc<Session>,
         version: Version,
-        may: bool,
+        (may, is_told): (bool, bool),
     ) -> Result<Arc<Session>, Refusal> {
         let is_recoverable = self.leg.upstream.settings().sessions == SessionLoss::Recoverable;
         if may && is_recoverable && session.memory.is_some() {
             return recovery::recover(self, session, version).await;
         }
-        // Somebody else may have ended it meanwhile, which is the same.
-        drop(self.gate.sessions.end(session));
+        // A leg that is gone is replaced by the next call: only who tells the agent may let it go.
+        if is_told || !session.is_leg {
+            // Somebody else may have ended it meanwhile, which is the same.
+            drop(self.gate.sessions.end(session));
+        }
         Err(if session.is_leg { leg_lost(&session.upstream) } else { session::unknown() })
     }
 
@@ -193,7 +199,7 @@ impl Forward<'_> {
                 }
                 Err(error) if !means_lost(&error, &session) => return Err(refuse_send(&error)),
                 Ok(_) | Err(_) => {
-                    session = self.recover(&session, held.version, is_first_try).await?;
+                    session = self.recover(&session, held.version, (is_first_try, false)).await?;
                 }
             }
         }

@@ -356,3 +356,18 @@ async fn nothing_is_left_behind_and_nothing_mixed_up_when_agents_come_and_go() {
         assert!(owners.len() >= visits);
     }
 }
+
+#[tokio::test] // F3: a server that hangs is given its time once, not three times.
+async fn a_first_call_waits_for_a_hanging_upstream_no_longer_than_its_deadline() {
+    let (hub, ..) = pair(|file| file.http_key("timeouts: { first_byte: 2s }")).await;
+    let agent = hub.agent().await;
+    // The key is that of the last upstream.
+    hub.peers[1].follow(|_| Reply::hang());
+    let begun = Instant::now();
+    let answer = agent.call("two__b").await;
+    assert!([502, 503, 504].contains(&answer.status), "{} {}", answer.status, answer.text());
+    assert!(begun.elapsed() < Duration::from_millis(3_500), "{:?}", begun.elapsed());
+    let own = hub.peers[1].calls_of("initialize");
+    let own = own.iter().filter(|seen| seen.json()["params"]["clientInfo"]["name"] == "testkit");
+    assert_eq!(own.count(), 1, "it may have been processed");
+}

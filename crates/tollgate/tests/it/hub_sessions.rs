@@ -165,6 +165,30 @@ async fn a_strict_leg_that_is_lost_says_so_once_and_leaves_the_others() {
     assert_eq!(two.sessions(), 2, "the leg, and the session in which the gate reads");
 }
 
+#[tokio::test] // F6: never silently lost state, whatever was said before the next call.
+async fn a_lost_leg_is_told_of_by_the_next_call_and_not_swallowed_by_what_came_before() {
+    for before in ["stream", "level", "roots", "answer"] {
+        let (hub, one, _) = pair(|file| file).await;
+        one.declare(json!({ "tools": { "listChanged": true }, "logging": {} }));
+        let agent = hub.agent().await;
+        agent.called("one__a").await;
+        one.forget();
+        let seen = hub.peers[0].requests().len();
+        let changed = json!({ "jsonrpc": "2.0", "method": "notifications/roots/list_changed" });
+        let answer = json!({ "jsonrpc": "2.0", "id": "one__1", "result": {} });
+        match before {
+            "stream" => drop(agent.stream().await),
+            "level" => drop(agent.ask("logging/setLevel", &json!({ "level": "info" })).await),
+            "roots" => drop(agent.send(&changed).await),
+            _ => drop(agent.send(&answer).await),
+        }
+        hub.peers[0].wait_until(DEADLINE, |peer| peer.requests().len() > seen).await;
+        let told = agent.call("one__a").await.json()["error"]["message"].clone();
+        assert!(told.as_str().is_some_and(|text| text.contains("lost")), "{before}: {told}");
+        assert_eq!(agent.called("one__a").await, "a", "{before}");
+    }
+}
+
 #[tokio::test]
 async fn a_recoverable_leg_that_is_lost_goes_on_without_a_word() {
     let (hub, one, _) = pair(|file| file.upstream_key("sessions: recoverable")).await;

@@ -42,6 +42,8 @@ mod hub_names;
 #[cfg(test)]
 mod hub_reload;
 #[cfg(test)]
+mod hub_replicas;
+#[cfg(test)]
 mod hub_resources;
 #[cfg(test)]
 mod hub_sessions;
