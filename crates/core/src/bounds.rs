@@ -218,6 +218,8 @@ pub const RESTORED_INITIALIZE_BYTES_MAX: usize = 16 * KIB;
 pub const ANNOTATED_TOOLS_MAX: usize = 1_000;
 /// Agents of one upstream that are shown different lists: by era and declared capabilities.
 pub const AUDIENCES_MAX: usize = 8;
+/// An audience that was there within so many seconds makes no room for another.
+pub const AUDIENCE_KEPT_SECS: u64 = 60;
 /// Longest text of declared capabilities that lists are kept for.
 pub const AUDIENCE_BYTES_MAX: usize = 4 * KIB;
 /// Time for reading one list of one upstream, in seconds.

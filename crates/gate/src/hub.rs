@@ -120,13 +120,18 @@ impl<'a> Front<'a> {
     /// Whose lists a message is about.
     fn audience(&self, (post, message): (&Post, &Message), held: Option<&Held>) -> Audience {
         match held {
-            Some(held) => Self::audience_of(held),
-            None => Audience::of_message(&post.body, message),
+            Some(held) => self.audience_of(held),
+            None => self.audience_here(Audience::of_message(&post.body, message)),
         }
     }
 
-    fn audience_of(held: &Held) -> Audience {
-        Audience::of_session(held.session.memory.as_ref().map_or(&[], |told| &told.initialize))
+    fn audience_of(&self, held: &Held) -> Audience {
+        let told = held.session.memory.as_ref();
+        self.audience_here(Audience::of_session(told.map_or(&[], |told| &told.initialize)))
+    }
+
+    fn audience_here(&self, audience: Audience) -> Audience {
+        audience.with_caller(&self.call.route.legs, self.call.caller)
     }
 
     async fn legacy(

@@ -13,6 +13,7 @@ use http::{HeaderValue, Method as HttpMethod, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
 use tollgate_core::bounds::REPLY_BYTES_MAX;
+use tollgate_core::principal::CallerKey;
 use tollgate_core::sessions::Home;
 use tollgate_mcp::era::{legacy::Version, modern};
 use tollgate_mcp::headers::{MCP_METHOD, MCP_PROTOCOL_VERSION};
@@ -81,6 +82,8 @@ pub(crate) struct Inquiry<'a> {
     pub(crate) endpoint: &'a Arc<Endpoint>,
     pub(crate) voice: Voice<'a>,
     pub(crate) within: Duration,
+    /// Whose process is asked, where callers have their own.
+    pub(crate) on_behalf_of: Option<CallerKey>,
 }
 
 impl Inquiry<'_> {
@@ -204,7 +207,7 @@ impl Inquiry<'_> {
         (method, headers, body): (HttpMethod, Fields, Bytes),
         deadlines: Deadlines,
     ) -> Result<(Ward, StatusCode, ReplyHeaders), Silence> {
-        let outgoing = Outgoing { method, headers, body, on_behalf_of: None };
+        let outgoing = Outgoing { method, headers, body, on_behalf_of: self.on_behalf_of };
         let exchange = self.endpoint.send(outgoing, deadlines);
         let mut ward = self.gate.orphanage.ward(exchange, false);
         let (status, headers) = ward.head().await.map_err(|error| Silence::from(&error))?;

@@ -41,7 +41,8 @@ pub async fn check_params(gate: &Gate, leg: &Leg, post: &Post) -> Result<(), Ref
 async fn list(gate: &Gate, leg: &Leg) {
     let Some(endpoint) = leg.upstream.pick() else { return };
     let within = Duration::from_secs(LISTING_SECS);
-    let inquiry = Inquiry { gate, endpoint: &endpoint, voice: Voice::Modern, within };
+    let (voice, on_behalf_of) = (Voice::Modern, None);
+    let inquiry = Inquiry { gate, endpoint: &endpoint, voice, within, on_behalf_of };
     let mut cursor = String::new();
     for page in 0..PAGES_MAX {
         let body = modern_request("tools/list", &cursor, "{}");

@@ -65,7 +65,8 @@ async fn ask(gate: &Gate, leg: &Leg) -> Result<Found, Refusal> {
     for _ in 0..3 {
         let endpoint = leg.upstream.pick().ok_or_else(down)?;
         let within = Duration::from_secs(PROBE_SECS);
-        let inquiry = Inquiry { gate, endpoint: &endpoint, voice: Voice::Modern, within };
+        let (voice, on_behalf_of) = (Voice::Modern, None);
+        let inquiry = Inquiry { gate, endpoint: &endpoint, voice, within, on_behalf_of };
         let body = modern_request("server/discover", "", "{}");
         match inquiry.ask("server/discover", body).await {
             Ok(answer) => {

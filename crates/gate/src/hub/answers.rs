@@ -45,7 +45,7 @@ impl Front<'_> {
             );
             return Err(Refusal::new(Reason::TooLarge, text));
         };
-        let audience = Audience::of_session(&told);
+        let audience = self.audience_here(Audience::of_session(&told));
         let wait = Duration::from_secs(GREETING_WAIT_SECS);
         let stocks = self.stocks(&audience, Need::Offer, wait).await;
         let asked = message.fields.protocol_version.map(|text| text.decode(&post.body));
@@ -70,7 +70,7 @@ impl Front<'_> {
         (post, message): (&Post, &Message),
     ) -> Result<Response<GateBody>, Refusal> {
         let wait = Duration::from_secs(GREETING_WAIT_SECS);
-        let audience = Audience::of_message(&post.body, message);
+        let audience = self.audience((post, message), None);
         let stocks = self.stocks(&audience, Need::Offer, wait).await;
         let offer = self.offer(&stocks);
         let discovered = offer.discover_result(&[modern::VERSION], SERVER, DISCOVER_TTL_MILLIS);
@@ -103,7 +103,7 @@ impl Front<'_> {
         let mut stocks = Vec::with_capacity(legs.len());
         let mut wanted = Vec::new();
         for (number, leg) in legs.iter().enumerate() {
-            let catalog = leg.knowledge.catalogs().of(audience, now);
+            let catalog = leg.knowledge.catalogs().of(&audience.at(leg), now);
             let ready = catalog.ready(need, now);
             if ready.is_none() {
                 wanted.push((number, leg, catalog.clone()));

@@ -1,8 +1,12 @@
 //! Whom a list is read for: servers show different things to agents of another era, and to agents
-//! that declare other capabilities.
+//! that declare other capabilities; and a child process that one agent has for itself may show that
+//! agent what it shows nobody else.
 
+use crate::settings::{Isolation, Transport};
+use crate::snapshot::Leg;
 use std::sync::Arc;
 use tollgate_core::bounds::AUDIENCE_BYTES_MAX;
+use tollgate_core::principal::CallerKey;
 use tollgate_mcp::era::Era;
 use tollgate_mcp::json::{Message, find_path};
 
@@ -13,6 +17,8 @@ pub(crate) struct Audience {
     pub(crate) era: Era,
     /// The JSON text of the capabilities they declare.
     pub(crate) capabilities: Arc<str>,
+    /// The one caller it is, where the upstream serves each by a process of its own.
+    pub(crate) caller: Option<CallerKey>,
 }
 
 impl Audience {
@@ -33,6 +39,36 @@ impl Audience {
     fn new(era: Era, capabilities: Option<&[u8]>) -> Self {
         let text = capabilities.filter(|text| text.len() <= AUDIENCE_BYTES_MAX);
         let text = text.and_then(|text| std::str::from_utf8(text).ok()).unwrap_or("{}");
-        Self { era, capabilities: text.into() }
+        Self { era, capabilities: text.into(), caller: None }
+    }
+
+    /// The same for one caller, if any of these upstreams serves callers apart.
+    pub(crate) fn with_caller(self, legs: &[Arc<Leg>], caller: CallerKey) -> Self {
+        let is_apart = legs.iter().any(|leg| serves_apart(leg, self.era));
+        Self { caller: is_apart.then_some(caller), ..self }
+    }
+
+    /// The audience it is at one upstream.
+    pub(crate) fn at(&self, leg: &Leg) -> Self {
+        let caller = self.caller.filter(|_| serves_apart(leg, self.era));
+        Self { caller, ..self.clone() }
+    }
+
+    /// The audience that declares nothing, where there is no room for one more.
+    pub(crate) fn silent(&self) -> Self {
+        Self { capabilities: "{}".into(), ..self.clone() }
+    }
+}
+
+/// Whether each caller's calls go to a process that serves nobody else. Of legacy sessions each has
+/// its own where that is wanted, and no list could be read in it.
+fn serves_apart(leg: &Leg, era: Era) -> bool {
+    match &leg.upstream.settings().transport {
+        Transport::Stdio(stdio) => match stdio.isolation {
+            Isolation::Shared => false,
+            Isolation::Agent => true,
+            Isolation::Session => era == Era::Modern,
+        },
+        Transport::Http | Transport::Sse => false,
     }
 }

@@ -26,7 +26,7 @@ impl Front<'_> {
         held: &Held,
         post: &Post,
     ) -> Result<Response<GateBody>, Refusal> {
-        let stage = self.stage(Some(held.clone()), Self::audience_of(held));
+        let stage = self.stage(Some(held.clone()), self.audience_of(held));
         let (out, body) = mpsc::channel(EVENTS_WAITING_MAX);
         let mut wants_answer = false;
         for message in post.all() {

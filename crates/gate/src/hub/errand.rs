@@ -56,7 +56,7 @@ impl Front<'_> {
         }
         let leg = self.call.route.legs.get(owned.leg)?;
         let audience = self.audience((post, message), held);
-        let catalog = leg.knowledge.catalogs().of(&audience, self.gate.clock.now());
+        let catalog = leg.knowledge.catalogs().of(&audience.at(leg), self.gate.clock.now());
         let wait = Duration::from_secs(LIST_WAIT_SECS);
         let wait = wait + leg.upstream.start_time();
         let there = (&leg.upstream, &leg.knowledge);

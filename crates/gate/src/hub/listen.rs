@@ -1,7 +1,6 @@
 //! The streams agents open to hear what happens by itself: GET in a legacy session, and
 //! `subscriptions/listen` in the modern era.
 
-use super::audience::Audience;
 use super::errand::replaced;
 use super::stage::Stage;
 use super::stream::{AsyncOpening, Chorus};
@@ -36,7 +35,7 @@ impl Front<'_> {
         let max = self.snapshot.settings.limits.streams_per_caller_max;
         let slot = self.gate.streams.open(self.call.caller, max)?;
         let open = self.gate.sessions.lasting_stream(held.session.clone());
-        let stage = self.stage(Some(held.clone()), Self::audience_of(&held));
+        let stage = self.stage(Some(held.clone()), self.audience_of(&held));
         let mut chorus = Chorus::new(stage, Some(open), slot);
         let resumed = last_event_id.and_then(|id| Mark::leg_of(id.as_bytes()));
         let resumed = resumed.and_then(|name| {
@@ -68,7 +67,7 @@ impl Front<'_> {
         };
         let max = self.snapshot.settings.limits.streams_per_caller_max;
         let slot = self.gate.streams.open(self.call.caller, max)?;
-        let stage = self.stage(None, Audience::of_message(&post.body, message));
+        let stage = self.stage(None, self.audience((post, message), None));
         let mut chorus = Chorus::new(stage, None, slot);
         let id = String::from_utf8_lossy(id).into_owned();
         let meta = format!(r#"{{"io.modelcontextprotocol/subscriptionId":{id}}}"#);

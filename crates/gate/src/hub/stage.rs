@@ -69,7 +69,7 @@ impl Stage {
         let now = self.gate.clock.now();
         let legs = self.call.route.legs.iter();
         legs.fold(0, |sum: u64, leg| {
-            sum.wrapping_add(leg.knowledge.catalogs().of(&self.audience, now).news(kind))
+            sum.wrapping_add(leg.knowledge.catalogs().of(&self.audience.at(leg), now).news(kind))
         })
     }
 

@@ -179,7 +179,7 @@ async fn no_more_processes_run_than_may_and_idle_ones_make_room() {
     assert_eq!(house.processes().len(), 4);
     let refused = house.initialize("c", &json!({})).await;
     assert_eq!(refused.status, 503, "{}", refused.text());
-    assert!(refused.text().contains("all 2 processes"), "{}", refused.text());
+    assert!(refused.text().contains("all 2 lines"), "{}", refused.text());
     assert_eq!(house.end(&first).await, 204);
     let begun = Instant::now();
     while house.initialize("c", &json!({})).await.status != 200 {

@@ -22,6 +22,7 @@ use tollgate_core::bounds::{
     INSTRUCTIONS_BYTES_MAX, JSON_DEPTH_MAX, LIST_BYTES_MAX, LIST_ITEM_BYTES_MAX, LIST_ITEMS_MAX,
     LIST_PAGES_MAX, LISTING_SECS,
 };
+use tollgate_core::principal::CallerKey;
 use tollgate_core::sessions::Home;
 use tollgate_mcp::era::{Era, legacy};
 use tollgate_mcp::hub::items::{ItemBounds, ListKind, read_page};
@@ -45,6 +46,7 @@ pub(super) struct Speaker {
     home: Option<Home>,
     version: legacy::Version,
     era: Era,
+    caller: Option<CallerKey>,
 }
 
 impl Speaker {
@@ -54,7 +56,7 @@ impl Speaker {
             Era::Legacy => Voice::Legacy(self.home.as_ref(), self.version),
         };
         let within = Duration::from_secs(LISTING_SECS);
-        Inquiry { gate, endpoint: &self.endpoint, voice, within }
+        Inquiry { gate, endpoint: &self.endpoint, voice, within, on_behalf_of: self.caller }
     }
 }
 
@@ -138,7 +140,8 @@ async fn attend(
 ) -> Result<(Attendance, Offer), Silence> {
     let endpoint = upstream.pick().ok_or(Silence::Nobody)?;
     let within = Duration::from_secs(LISTING_SECS) + upstream.start_time();
-    let ask = |voice| Inquiry { gate, endpoint: &endpoint, voice, within };
+    let on_behalf_of = audience.caller;
+    let ask = |voice| Inquiry { gate, endpoint: &endpoint, voice, within, on_behalf_of };
     let (session, version, offer) = match audience.era {
         Era::Modern => {
             let body = modern_request("server/discover", "", &audience.capabilities);
@@ -168,7 +171,8 @@ async fn attend(
         }
     };
     let home = session.as_ref().map(|session| session.home().clone());
-    let speaker = Speaker { endpoint, home, version, era: audience.era };
+    let (era, caller) = (audience.era, audience.caller);
+    let speaker = Speaker { endpoint, home, version, era, caller };
     Ok((Attendance { speaker, session, watcher: None }, offer))
 }
 
