@@ -160,7 +160,9 @@ impl<'a> Front<'a> {
         // A call asks only the upstream it goes to.
         if post.method == Method::Discover || post.method == Method::Listen || post.method.is_list()
         {
-            self.speaks_modern().await?;
+            let is_probe = post.method == Method::Discover;
+            let speaks = self.speaks_modern().await;
+            speaks.map_err(|no| if is_probe { probe::undiscovered(no) } else { no })?;
         }
         self.request((post, message), None).await
     }

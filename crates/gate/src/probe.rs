@@ -61,6 +61,20 @@ fn legacy_only() -> Refusal {
     Refusal::new(Reason::VersionUnsupported, text).offering(supported, modern::VERSION)
 }
 
+/// What `server/discover` is answered where the modern era is not spoken: what a server of the other
+/// era would say. Clients that try both take it for one and go on with `initialize`, while the
+/// refusal of a version tells some of them that there is nothing they could speak.
+///
+/// SPEC: 2026-07-28 basic/versioning: a recognized modern error identifies a modern server, anything
+/// else a legacy one.
+#[must_use]
+pub fn undiscovered(refusal: Refusal) -> Refusal {
+    if refusal.reason != Reason::VersionUnsupported {
+        return refusal;
+    }
+    Refusal::new(Reason::MethodUnknown, refusal.text)
+}
+
 async fn ask(gate: &Gate, leg: &Leg) -> Result<Found, Refusal> {
     for _ in 0..3 {
         let endpoint = leg.upstream.pick().ok_or_else(down)?;

@@ -83,7 +83,9 @@ async fn place(
 ) -> Result<Place, Refusal> {
     match &call.ask {
         Ask::Post(post) if post.era == Era::Modern => {
-            probe::must_speak_modern(gate, leg).await?;
+            let speaks = probe::must_speak_modern(gate, leg).await;
+            let is_probe = post.method == Method::Discover;
+            speaks.map_err(|no| if is_probe { probe::undiscovered(no) } else { no })?;
             listing::check_params(gate, leg, post).await?;
             Ok(Place::Any)
         }

@@ -8,7 +8,6 @@ use crate::snapshot::Leg;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
-use tollgate_core::ids::UpstreamName;
 use tollgate_mcp::hub::items::ListKind;
 use tollgate_mcp::hub::rewrite::Face;
 use tollgate_mcp::hub::{naming, uris};
@@ -16,7 +15,7 @@ use tollgate_mcp::hub::{naming, uris};
 /// What makes several upstreams one server.
 #[derive(Debug, Default)]
 pub struct Plan {
-    by_name: HashMap<UpstreamName, usize>,
+    by_name: HashMap<Box<str>, usize>,
     faces: Option<Vec<Arc<Face>>>,
     tools: Curated,
     prompts: Curated,
@@ -49,7 +48,7 @@ impl Plan {
             route.upstreams.iter().map(|name| Arc::new(Face::new(name.as_str()))).collect()
         });
         Some(Self {
-            by_name: route.upstreams.iter().cloned().zip(0..).collect(),
+            by_name: route.upstreams.iter().map(|name| name.as_str().into()).zip(0..).collect(),
             faces,
             tools: Curated::new(&route.tools),
             prompts: Curated::new(&route.prompts),
@@ -126,6 +125,6 @@ impl Plan {
 
     /// The number of the leg at the upstream of this name.
     pub(crate) fn leg(&self, upstream: &str) -> Option<usize> {
-        self.by_name.get(&UpstreamName::from(upstream)).copied()
+        self.by_name.get(upstream).copied()
     }
 }

@@ -3,7 +3,7 @@
 //! Judging again would find the same and cost a second pass; here only offsets change. One edit at
 //! a time, and only of a whole value, so that what was judged stays true of the rest.
 
-use super::{Message, Meta, Params, Span, Text, splice};
+use super::{Message, Meta, Params, Span, Text};
 use bytes::Bytes;
 
 /// Replaces the value at `value` by `text` and gives the body and its message as they are then.
@@ -13,7 +13,12 @@ use bytes::Bytes;
 #[must_use]
 pub fn replace(body: &Bytes, message: &Message, value: Span, text: &[u8]) -> (Bytes, Message) {
     let shift = Shift { value, len: text.len() };
-    (splice(body, &[(value, text)]), shift.message(*message))
+    let (Some(before), Some(behind)) =
+        (body.get(..value.start as usize), body.get(value.end as usize..))
+    else {
+        return (body.clone(), *message);
+    };
+    (Bytes::from([before, text, behind].concat()), shift.message(*message))
 }
 
 #[derive(Clone, Copy)]

@@ -338,7 +338,10 @@ async fn a_modern_client_of_a_legacy_upstream_is_told_the_versions() {
             .route("/mcp", "peer");
         let gate = testkit::GateProcess::start(GATE, &file.text()).await;
         let house = House { gate, peer };
-        for post in [good_call(), modern_call("server/discover", &json!({}))] {
+        // Clients that try both eras take this for a legacy server, and go on with `initialize`.
+        let discovered = house.ask(&modern_call("server/discover", &json!({}))).await;
+        assert_eq!((discovered.status, discovered.code()), (404, Some(-32601)));
+        for post in [good_call(), modern_call("tools/list", &json!({}))] {
             let answer = house.ask(&post).await;
             assert_eq!((answer.status, answer.code()), (400, Some(-32022)), "{}", answer.text());
             let data = &answer.json()["error"]["data"];
