@@ -1,0 +1,78 @@
+//! The catalogs of one upstream: one for each audience, as many as there is room for.
+//!
+//! Next: `catalog.rs` for one of them.
+
+use super::Catalog;
+use crate::hub::audience::Audience;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tollgate_core::bounds::{AUDIENCE_KEPT_SECS, AUDIENCES_MAX, CATALOG_IDLE_SECS, PROCESSES_MAX};
+use tollgate_core::clock::Millis;
+use tollgate_mcp::hub::items::ListKind;
+
+/// The catalogs of one upstream, one for each audience.
+#[derive(Debug, Default)]
+pub(crate) struct Catalogs {
+    // A plain mutex: held for a look at a handful of entries.
+    known: Mutex<Vec<Arc<Catalog>>>,
+}
+
+impl Catalogs {
+    /// The catalog for these agents. Beyond the bound, the one that was unused longest goes; if all
+    /// are in use, these agents see what one sees that declares nothing. So agents that each declare
+    /// something else do not have the upstream read over and over.
+    pub(crate) fn of(&self, audience: &Audience, now: Millis) -> Arc<Catalog> {
+        let mut known = self.known.lock();
+        if let Some(found) = find(&known, audience, now) {
+            return found;
+        }
+        // Those of single callers are as many as their processes, which have a bound of their own.
+        let max = if audience.caller.is_some() { PROCESSES_MAX } else { AUDIENCES_MAX };
+        let mut audience = audience.clone();
+        if known.len() >= max {
+            let used_at = |catalog: &Arc<Catalog>| catalog.used_at.load(Ordering::Relaxed);
+            let oldest = known.iter().enumerate().min_by_key(|(_, catalog)| used_at(catalog));
+            let oldest = oldest.map(|(at, catalog)| (at, Millis(used_at(catalog))));
+            if oldest.is_some_and(|(_, used)| now.since(used) < AUDIENCE_KEPT_SECS * 1_000) {
+                audience = audience.silent();
+                if let Some(found) = find(&known, &audience, now) {
+                    return found;
+                }
+            }
+            if let Some((at, _)) = oldest {
+                known.swap_remove(at);
+            }
+        }
+        let catalog = Arc::new(Catalog::new(audience, now));
+        known.push(catalog.clone());
+        catalog
+    }
+
+    /// The upstream said that a list changed: every audience reads it again.
+    pub(crate) fn note_changed(&self, kind: ListKind) {
+        for catalog in &*self.known.lock() {
+            catalog.note_changed(kind);
+        }
+    }
+
+    /// Lets go of what nobody has used for long.
+    pub(crate) fn sweep(&self, now: Millis) {
+        let idle = CATALOG_IDLE_SECS * 1_000;
+        self.known
+            .lock()
+            .retain(|catalog| now.since(Millis(catalog.used_at.load(Ordering::Relaxed))) < idle);
+    }
+
+    /// What is wrong with this upstream's lists, for `/status`.
+    pub(crate) fn trouble(&self) -> Option<Arc<str>> {
+        let known = self.known.lock();
+        known.iter().find_map(|catalog| catalog.stock.load().trouble())
+    }
+}
+
+fn find(known: &[Arc<Catalog>], audience: &Audience, now: Millis) -> Option<Arc<Catalog>> {
+    let found = known.iter().find(|catalog| catalog.audience == *audience)?;
+    found.used_at.store(now.0, Ordering::Relaxed);
+    Some(found.clone())
+}
