@@ -56,18 +56,21 @@ pub async fn send(
     let Routed { call, principal, way } = routed;
     let (leg, place) = match way {
         Way::Straight(leg, place) => (leg, place),
-        Way::Hub(plan) => return hub::serve(gate, snapshot, &call, (&principal, &plan)).await,
+        // Boxed: the future of every call would be as large as that of a hub's, and is moved.
+        Way::Hub(plan) => {
+            return Box::pin(hub::serve(gate, snapshot, &call, (&principal, &plan))).await;
+        }
     };
     let forward =
         Forward { gate, snapshot, call: &call, principal: &principal, leg: &leg, face: None };
     match (&call.ask, place) {
-        (Ask::Post(post), Place::New(room)) => forward.initialize(post, room).await,
+        (Ask::Post(post), Place::New(room)) => Box::pin(forward.initialize(post, room)).await,
         (Ask::Post(post), Place::Home(held)) => forward.post_in_session(post, held).await,
         (Ask::Post(post), Place::Any) => forward.post_anywhere(post).await,
         (Ask::Stream { last_event_id }, Place::Home(held)) => {
-            forward.open_stream(held, last_event_id.as_ref()).await
+            Box::pin(forward.open_stream(held, last_event_id.as_ref())).await
         }
-        (Ask::End, Place::Home(held)) => Ok(forward.end(&held).await),
+        (Ask::End, Place::Home(held)) => Ok(Box::pin(forward.end(&held)).await),
         (Ask::Stream { .. } | Ask::End, Place::Any | Place::New(_)) => {
             Err(Refusal::new(Reason::SessionRequired, "`Mcp-Session-Id` is missing"))
         }

@@ -78,19 +78,21 @@ pub async fn serve(
     let front = Front { gate, snapshot, call, principal, plan };
     match &call.ask {
         Ask::Post(post) if post.era == Era::Modern => front.modern(post).await,
-        Ask::Post(post) if post.method == Method::Initialize => front.initialize(post).await,
+        Ask::Post(post) if post.method == Method::Initialize => {
+            Box::pin(front.initialize(post)).await
+        }
         Ask::Post(post) => {
             let held = front.held()?;
             match &post.messages {
                 Body::One(message) => front.legacy(&held, post, message).await,
-                Body::Batch(_) => front.batch(&held, post).await,
+                Body::Batch(_) => Box::pin(front.batch(&held, post)).await,
             }
         }
         Ask::Stream { last_event_id } => {
-            front.listen_in(front.held()?, last_event_id.as_ref()).await
+            Box::pin(front.listen_in(front.held()?, last_event_id.as_ref())).await
         }
         Ask::End => {
-            front.end_all(&front.held()?).await;
+            Box::pin(front.end_all(&front.held()?)).await;
             Ok(reply::empty(StatusCode::NO_CONTENT))
         }
     }
@@ -144,7 +146,7 @@ impl<'a> Front<'a> {
         let _in_use = self.gate.sessions.stream(held.session.clone());
         match message.kind {
             Kind::Request => self.request((post, message), Some(held)).await,
-            Kind::Notification => self.notification(held, post, message).await,
+            Kind::Notification => Box::pin(self.notification(held, post, message)).await,
             Kind::Response => self.response(held, post, message).await,
         }
     }
@@ -161,7 +163,7 @@ impl<'a> Front<'a> {
         if post.method == Method::Discover || post.method == Method::Listen || post.method.is_list()
         {
             let is_probe = post.method == Method::Discover;
-            let speaks = self.speaks_modern().await;
+            let speaks = Box::pin(self.speaks_modern()).await;
             speaks.map_err(|no| if is_probe { probe::undiscovered(no) } else { no })?;
         }
         self.request((post, message), None).await
@@ -204,22 +206,22 @@ impl<'a> Front<'a> {
         use tollgate_mcp::hub::items::ListKind;
         let ask = (post, message);
         match post.method {
-            Method::Discover => self.discover(ask).await,
-            Method::Listen => self.listen(ask).await,
+            Method::Discover => Box::pin(self.discover(ask)).await,
+            Method::Listen => Box::pin(self.listen(ask)).await,
             Method::Ping => Ok(answers::result(post, message, b"{}")),
-            Method::SetLevel => self.set_level(ask, held).await,
+            Method::SetLevel => Box::pin(self.set_level(ask, held)).await,
             Method::ToolsList
             | Method::PromptsList
             | Method::ResourcesList
-            | Method::ResourceTemplatesList => self.list(ask, held).await,
+            | Method::ResourceTemplatesList => Box::pin(self.list(ask, held)).await,
             Method::ToolsCall => self.named(ask, held, ListKind::Tools).await,
             Method::PromptsGet => self.named(ask, held, ListKind::Prompts).await,
             Method::ResourcesRead | Method::Subscribe | Method::Unsubscribe => {
                 self.located(ask, held).await
             }
-            Method::Complete => self.complete(ask, held).await,
+            Method::Complete => Box::pin(self.complete(ask, held)).await,
             Method::TasksGet | Method::TasksUpdate | Method::TasksCancel | Method::TasksResult => {
-                self.task(ask, held).await
+                Box::pin(self.task(ask, held)).await
             }
             Method::Initialize | Method::Initialized | Method::Cancelled | Method::Other => {
                 Ok(answers::unknown_method(post, message))

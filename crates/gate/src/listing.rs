@@ -31,7 +31,7 @@ pub async fn check_params(gate: &Gate, leg: &Leg, post: &Post) -> Result<(), Ref
     }
     let _asking = leg.knowledge.asking.lock().await;
     if !leg.knowledge.has_listed() {
-        list(gate, leg).await;
+        Box::pin(list(gate, leg)).await;
         // Also where it failed: one attempt, not one for every call.
         leg.knowledge.note_listed();
     }

@@ -34,7 +34,8 @@ pub async fn must_speak_modern(gate: &Gate, leg: &Leg) -> Result<(), Refusal> {
     if let Some(known) = known(gate, leg) {
         return known;
     }
-    let found = ask(gate, leg).await?;
+    // Boxed, as is everything that few calls do: the future of each call has room for it otherwise.
+    let found = Box::pin(ask(gate, leg)).await?;
     leg.knowledge.note_found(found, gate.clock.now());
     known(gate, leg).unwrap_or(Ok(()))
 }

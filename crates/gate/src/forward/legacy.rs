@@ -172,7 +172,7 @@ impl Forward<'_> {
     ) -> Result<Arc<Session>, Refusal> {
         let is_recoverable = self.leg.upstream.settings().sessions == SessionLoss::Recoverable;
         if may && is_recoverable && session.memory.is_some() {
-            return recovery::recover(self, session, version).await;
+            return Box::pin(recovery::recover(self, session, version)).await;
         }
         // A leg that is gone is replaced by the next call: only who tells the agent may let it go.
         if is_told || !session.is_leg {

@@ -37,7 +37,8 @@ impl Front<'_> {
         };
         let name = shown.decode(&post.body);
         let found = match self.plan.named(kind, &name) {
-            Some(owned) => self.original(&owned, kind, (post, message, held)).await,
+            Some(Owned { leg, name: Some(name), .. }) => Some((leg, name.into_owned())),
+            Some(owned) => Box::pin(self.original(&owned, kind, (post, message, held))).await,
             None => None,
         };
         let Some((leg, original)) = found else { return Ok(unknown(post, message, kind, &name)) };

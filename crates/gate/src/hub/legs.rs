@@ -39,7 +39,7 @@ impl Front<'_> {
         if let Some(open) = self.open_leg(held, leg) {
             return Ok(Some(open));
         }
-        let begun = self.begin_leg(held, leg).await;
+        let begun = Box::pin(self.begin_leg(held, leg)).await;
         opening.tried(turn, begun.as_ref().err().cloned());
         begun
     }
