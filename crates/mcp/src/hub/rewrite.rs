@@ -8,9 +8,10 @@
 //! Next: `rewrite/reach.rs` for where names stand.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
+use memchr::memmem::Finder;
 use tollgate_core::bounds::REWRITES_MAX;
 
 use super::naming::SEPARATOR;
@@ -23,6 +24,14 @@ mod blocks;
 mod reach;
 
 use reach::{Edit, Name};
+
+/// Whether a message may hold a key that names something: `uri`, `resourceUri`, `taskId`, or an
+/// escape that spells one. Most answers hold none, and need not be walked.
+fn may_name(message: &[u8]) -> bool {
+    static KEYS: LazyLock<[Finder<'static>; 3]> =
+        LazyLock::new(|| [Finder::new("ri\""), Finder::new("taskId\""), Finder::new("\\u")]);
+    KEYS.iter().any(|key| key.find(message).is_some())
+}
 
 /// How agents of a hub see one upstream.
 #[derive(Clone, Debug)]
@@ -51,6 +60,9 @@ impl Face {
     /// An answer to a request of `method`. `glance` must be that of `message`, here and below.
     #[must_use]
     pub fn answer(&self, message: Bytes, glance: &Glance, method: Method) -> Bytes {
+        if !may_name(&message) {
+            return message;
+        }
         let edits = match (glance.kind, glance.result, glance.error) {
             (GlanceKind::Response, Some(result), _) => reach::result(&message, result.span, method),
             (GlanceKind::ErrorResponse, _, Some(error)) => reach::error(&message, error),
