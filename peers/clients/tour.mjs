@@ -71,7 +71,8 @@ async function told(sdk, seen, member, plan, filter, uri) {
         return refused(error);
     }
     const ended = uri ? await tried(() => sdk.unsubscribe(uri)) : null;
-    return { told: holds(), updates: sorted(new Set(seen.updates)), ended };
+    // A last update may come while something else is waited for.
+    return { told: holds(), updates: uri ? sorted(new Set(seen.updates)) : [], ended };
 }
 
 // Everything of the plan with one member, by feature.

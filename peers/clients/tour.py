@@ -131,7 +131,9 @@ async def told(sdk, seen, member, plan, tools=False, uri=None):
         ended = await tried(sdk.unsubscribe(uri)) if uri else None
     except Exception as error:
         return refused(error)
-    return {"told": heard.is_set(), "updates": sorted(set(seen.updates)), "ended": ended}
+    # A last update may come while something else is waited for.
+    updates = sorted(set(seen.updates)) if uri else []
+    return {"told": heard.is_set(), "updates": updates, "ended": ended}
 
 
 async def session(connect, target, era, members, seen):

@@ -241,7 +241,10 @@ impl Tour<'_> {
             (None, None) => Value::Null,
         };
         let told = heard.load(Ordering::SeqCst);
-        Ok(json!({"told": told, "updates": self.heard.take_updates(), "ended": ended}))
+        let updates = self.heard.take_updates();
+        // A last update may come while something else is waited for.
+        let updates = if uri.is_some() { json!(updates) } else { json!([]) };
+        Ok(json!({"told": told, "updates": updates, "ended": ended}))
     }
 }
 
