@@ -58,6 +58,15 @@ pub struct Post {
     pub params: Vec<(HeaderName, HeaderValue)>,
 }
 
+impl Call {
+    /// A call that is only there to have streams opened for it.
+    #[must_use]
+    pub const fn of_streams(route: Arc<Route>, caller: CallerKey) -> Self {
+        let ask = Ask::Stream { last_event_id: None };
+        Self { route, ask, session_id: None, user_agent: None, caller }
+    }
+}
+
 impl Post {
     /// All messages of the body.
     #[must_use]

@@ -146,7 +146,7 @@ impl Catalog {
         let serves = self.standing(&stock, need, now) == Standing::Serves;
         let is_there = match need {
             Need::Offer => stock.offer.is_some(),
-            Need::List(kind) => stock.list(kind).is_some() || stock.offers(kind) == Some(false),
+            Need::List(kind) => !stock.lacks(kind),
         };
         (serves && is_there).then_some(stock)
     }

@@ -14,6 +14,7 @@ use crate::probe;
 use crate::reply;
 use crate::session::Held;
 use http::{Response, StatusCode};
+use std::borrow::Cow;
 use std::time::Duration;
 use tollgate_core::bounds::LIST_WAIT_SECS;
 use tollgate_core::refusal::Refusal;
@@ -36,37 +37,45 @@ impl Front<'_> {
             return Ok(answers::error(post, message, (-32602, "`params.name` is missing"), None));
         };
         let name = shown.decode(&post.body);
-        let found = match self.plan.named(kind, &name) {
-            Some(Owned { leg, name: Some(name), .. }) => Some((leg, name.into_owned())),
-            Some(owned) => Box::pin(self.original(&owned, kind, (post, message, held))).await,
-            None => None,
-        };
+        let found = self.owner(kind, &name, (post, message, held)).await;
         let Some((leg, original)) = found else { return Ok(unknown(post, message, kind, &name)) };
         self.go((post, message), held, leg, (shown.span, &original)).await
     }
 
-    /// The leg and the upstream's own name; asks the upstream's list where only that can tell.
+    /// Whose tool or prompt this is, and what it is called there.
+    async fn owner<'n>(
+        &'n self,
+        kind: ListKind,
+        shown: &'n str,
+        about: (&Post, &Message, Option<&Held>),
+    ) -> Option<(usize, Cow<'n, str>)> {
+        let owned = self.plan.named(kind, shown)?;
+        match owned.name {
+            Some(name) => Some((owned.leg, Cow::Borrowed(name))),
+            None => {
+                let original = Box::pin(self.original(&owned, kind, about)).await?;
+                Some((owned.leg, Cow::Owned(original)))
+            }
+        }
+    }
+
+    /// The upstream's own name of what only its list can tell.
     async fn original(
         &self,
         owned: &Owned<'_>,
         kind: ListKind,
         (post, message, held): (&Post, &Message, Option<&Held>),
-    ) -> Option<(usize, String)> {
-        if let Some(name) = &owned.name {
-            return Some((owned.leg, name.clone().into_owned()));
-        }
+    ) -> Option<String> {
         let leg = self.call.route.legs.get(owned.leg)?;
         let audience = self.audience((post, message), held);
         let catalog = leg.knowledge.catalogs().of(&audience.at(leg), self.gate.clock.now());
-        let wait = Duration::from_secs(LIST_WAIT_SECS);
-        let wait = wait + leg.upstream.start_time();
+        let wait = Duration::from_secs(LIST_WAIT_SECS) + leg.upstream.start_time();
         let there = (&leg.upstream, &leg.knowledge);
         let stock = catalog.want(self.gate, there, Need::List(kind), wait).await;
         let listed = stock.list(kind).and_then(|list| list.odd(owned.prefixed));
         // A name may merely look as if it were a shortened one.
         let plain = tollgate_mcp::hub::naming::split(owned.prefixed).map(|(_, rest)| rest);
-        let name = listed.map(|item| item.name.clone()).or_else(|| plain.map(str::to_owned))?;
-        Some((owned.leg, name))
+        listed.map(|item| item.name.clone()).or_else(|| plain.map(str::to_owned))
     }
 
     /// A read of a resource, or a subscription to one.
@@ -80,10 +89,10 @@ impl Front<'_> {
         };
         let uri = shown.decode(&post.body);
         match self.plan.located(&uri) {
-            Some(Owned { leg, name: Some(original), .. }) => {
+            Some((leg, original)) => {
                 self.go((post, message), held, leg, (shown.span, &original)).await
             }
-            Some(Owned { name: None, .. }) | None => Ok(no_resource(post, message, &uri)),
+            None => Ok(no_resource(post, message, &uri)),
         }
     }
 
@@ -100,12 +109,7 @@ impl Front<'_> {
             Some((span, text))
         };
         if let Some((span, name)) = within("name") {
-            let found = match self.plan.named(ListKind::Prompts, &name) {
-                Some(owned) => {
-                    self.original(&owned, ListKind::Prompts, (post, message, held)).await
-                }
-                None => None,
-            };
+            let found = self.owner(ListKind::Prompts, &name, (post, message, held)).await;
             let Some((leg, original)) = found else {
                 return Ok(unknown(post, message, ListKind::Prompts, &name));
             };
@@ -116,10 +120,8 @@ impl Front<'_> {
             return Ok(answers::error(post, message, (-32602, text), None));
         };
         match self.plan.located(&uri) {
-            Some(Owned { leg, name: Some(original), .. }) => {
-                self.go((post, message), held, leg, (span, &original)).await
-            }
-            Some(Owned { name: None, .. }) | None => Ok(no_resource(post, message, &uri)),
+            Some((leg, original)) => self.go((post, message), held, leg, (span, &original)).await,
+            None => Ok(no_resource(post, message, &uri)),
         }
     }
 
@@ -134,10 +136,10 @@ impl Front<'_> {
         };
         let id = shown.decode(&post.body);
         match self.plan.task(&id) {
-            Some(Owned { leg, name: Some(original), .. }) => {
+            Some((leg, original)) => {
                 self.go((post, message), held, leg, (shown.span, &original)).await
             }
-            Some(Owned { name: None, .. }) | None => {
+            None => {
                 let text = format!("there is no task `{}`", id.escape_debug());
                 Ok(answers::error(post, message, (-32602, &text), None))
             }

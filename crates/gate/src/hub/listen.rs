@@ -119,21 +119,18 @@ impl Front<'_> {
                 };
                 let owned =
                     if at == 0 { self.plan.located(&shown) } else { self.plan.task(&shown) };
-                let Some(owned) = owned else { continue };
-                let Some(name) = owned.name.and_then(|name| serde_json::to_string(&name).ok())
-                else {
-                    continue;
-                };
-                shares.entry(owned.leg).or_default()[at].push(name);
+                let Some((leg, name)) = owned else { continue };
+                let Ok(name) = serde_json::to_string(&name) else { continue };
+                shares.entry(leg).or_default()[at].push(name);
             }
         }
         let text = |[uris, tasks]: [Vec<String>; 2]| {
-            format!(
-                r#"{{"resourceSubscriptions":[{}],"taskIds":[{}]}}"#,
-                uris.join(","),
-                tasks.join(",")
-            )
-            .replace(r#","taskIds":[]"#, "")
+            let (uris, tasks) = (uris.join(","), tasks.join(","));
+            if tasks.is_empty() {
+                // Servers without tasks need not know the member.
+                return format!(r#"{{"resourceSubscriptions":[{uris}]}}"#);
+            }
+            format!(r#"{{"resourceSubscriptions":[{uris}],"taskIds":[{tasks}]}}"#)
         };
         shares.into_iter().map(|(leg, share)| (leg, text(share))).collect()
     }

@@ -25,13 +25,13 @@ pub struct Plan {
     pub(crate) desk: Desk,
 }
 
-/// The upstream a name belongs to, and what it is called there.
+/// The upstream a tool or prompt belongs to, and what it is called there.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Owned<'a> {
     /// The number of the leg.
     pub(crate) leg: usize,
     /// The upstream's own name for it; `None` if only its list can tell.
-    pub(crate) name: Option<Cow<'a, str>>,
+    pub(crate) name: Option<&'a str>,
     /// The name with the prefix, before renaming: what the list is looked up by.
     pub(crate) prefixed: &'a str,
 }
@@ -87,31 +87,31 @@ impl Plan {
     pub(crate) fn named<'a>(&'a self, kind: ListKind, shown: &'a str) -> Option<Owned<'a>> {
         let prefixed = self.curated(kind).resolve(shown)?;
         if self.faces.is_none() {
-            return Some(Owned { leg: 0, name: Some(Cow::Borrowed(prefixed)), prefixed });
+            return Some(Owned { leg: 0, name: Some(prefixed), prefixed });
         }
         let (upstream, rest) = naming::split(prefixed)?;
         let leg = self.leg(upstream)?;
-        let name = (!naming::may_be_shortened(rest)).then_some(Cow::Borrowed(rest));
+        let name = (!naming::may_be_shortened(rest)).then_some(rest);
         Some(Owned { leg, name, prefixed })
     }
 
-    /// Whose resource, or resource template, this is.
-    pub(crate) fn located<'a>(&'a self, shown: &'a str) -> Option<Owned<'a>> {
+    /// Whose resource, or resource template, this is, and its URI there.
+    pub(crate) fn located<'a>(&'a self, shown: &'a str) -> Option<(usize, Cow<'a, str>)> {
         let prefixed = self.resources.resolve(shown)?;
         if self.faces.is_none() {
-            return Some(Owned { leg: 0, name: Some(Cow::Borrowed(prefixed)), prefixed });
+            return Some((0, Cow::Borrowed(prefixed)));
         }
         let (upstream, uri) = uris::inward(prefixed)?;
-        Some(Owned { leg: self.leg(upstream)?, name: Some(uri), prefixed })
+        Some((self.leg(upstream)?, uri))
     }
 
-    /// Whose task this is.
-    pub(crate) fn task<'a>(&'a self, shown: &'a str) -> Option<Owned<'a>> {
+    /// Whose task this is, and its id there.
+    pub(crate) fn task<'a>(&self, shown: &'a str) -> Option<(usize, Cow<'a, str>)> {
         if self.faces.is_none() {
-            return Some(Owned { leg: 0, name: Some(Cow::Borrowed(shown)), prefixed: shown });
+            return Some((0, Cow::Borrowed(shown)));
         }
         let (upstream, id) = uris::inward_task(shown)?;
-        Some(Owned { leg: self.leg(upstream)?, name: Some(Cow::Borrowed(id)), prefixed: shown })
+        Some((self.leg(upstream)?, Cow::Borrowed(id)))
     }
 
     /// The request of an upstream that an agent answers: the leg, and the upstream's own id of it.

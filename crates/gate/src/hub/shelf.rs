@@ -23,7 +23,8 @@ use super::audience::Audience;
 /// The merged lists that are ready, by audience and kind.
 #[derive(Debug, Default)]
 pub(crate) struct Shelf {
-    // A plain mutex: held for a look at a handful of entries.
+    // A plain mutex: held for a look at a handful of entries, and while a changed list is merged,
+    // so that a thousand agents have it merged once.
     ready: Mutex<Vec<(Audience, ListKind, Arc<Merged>)>>,
 }
 

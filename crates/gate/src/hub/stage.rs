@@ -5,7 +5,7 @@ use super::audience::Audience;
 use super::catalog::Need;
 use super::plan::Plan;
 use super::stream::TOLD;
-use crate::call::{Ask, Call};
+use crate::call::Call;
 use crate::gate::Gate;
 use crate::session::Held;
 use crate::snapshot::{self, Leg, Snapshot};
@@ -31,13 +31,7 @@ pub(super) struct Stage {
 impl Front<'_> {
     /// The same, owned.
     pub(super) fn stage(&self, held: Option<Held>, audience: Audience) -> Arc<Stage> {
-        let call = Call {
-            route: self.call.route.clone(),
-            ask: Ask::Stream { last_event_id: None },
-            session_id: None,
-            user_agent: None,
-            caller: self.call.caller,
-        };
+        let call = Call::of_streams(self.call.route.clone(), self.call.caller);
         Arc::new(Stage {
             gate: self.gate.clone(),
             snapshot: self.snapshot.clone(),
@@ -84,9 +78,7 @@ impl Stage {
         let route = snapshot.routes.get(self.call.route.path.as_str())?.clone();
         let snapshot::Plan::Hub(plan) = &route.plan else { return None };
         let plan = plan.clone();
-        let ask = Ask::Stream { last_event_id: None };
-        let caller = self.call.caller;
-        let call = Call { route, ask, session_id: None, user_agent: None, caller };
+        let call = Call::of_streams(route, self.call.caller);
         Some(Arc::new(Self {
             gate: self.gate.clone(),
             snapshot,

@@ -71,8 +71,6 @@ pub(super) struct Chorus {
     pub(super) farewell: Option<Bytes>,
     /// Told of legs that open; `None` where only what is there counts.
     pub(super) listening: Option<Listening>,
-    /// Whether it ends with the last of its legs.
-    pub(super) ends_with_legs: bool,
     /// The tasks that read legs.
     pumps: JoinSet<()>,
     /// Which of them reads which upstream.
@@ -96,7 +94,6 @@ impl Chorus {
             params: None,
             farewell: None,
             listening: None,
-            ends_with_legs: false,
             pumps: JoinSet::new(),
             reading: Vec::new(),
             tell,
@@ -151,10 +148,8 @@ impl Chorus {
                     // Somebody else listens now.
                     None => break,
                 },
-                Some(_) = self.pumps.join_next() => {
-                    if self.ends_with_legs && self.pumps.is_empty() && self.said.is_empty() { break }
-                    None
-                }
+                // Only cleared away: the agent hears the other legs, and those that come.
+                Some(_) = self.pumps.join_next() => None,
                 Some((leg, event)) = self.said.recv() => self.hear(&leg, &event),
                 told = news.changed() => {
                     is_served = told.is_ok() && self.follow();

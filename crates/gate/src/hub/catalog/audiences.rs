@@ -76,3 +76,46 @@ fn find(known: &[Arc<Catalog>], audience: &Audience, now: Millis) -> Option<Arc<
     found.used_at.store(now.0, Ordering::Relaxed);
     Some(found.clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Catalogs;
+    use crate::hub::audience::Audience;
+    use std::sync::Arc;
+    use tollgate_core::bounds::{AUDIENCE_KEPT_SECS, AUDIENCES_MAX};
+    use tollgate_core::clock::Millis;
+
+    fn audience(number: usize) -> Audience {
+        let text =
+            format!(r#"{{"params":{{"capabilities":{{"experimental":{{"n":{number}}}}}}}}}"#);
+        Audience::of_session(text.as_bytes())
+    }
+
+    #[test]
+    fn agents_that_each_declare_something_else_share_one_catalog_once_there_is_no_room() {
+        let catalogs = Catalogs::default();
+        let now = Millis(1);
+        let first = catalogs.of(&audience(0), now);
+        for number in 1..AUDIENCES_MAX {
+            assert!(!Arc::ptr_eq(&first, &catalogs.of(&audience(number), now)));
+        }
+        let beyond = catalogs.of(&audience(AUDIENCES_MAX), now);
+        assert_eq!(beyond.audience, audience(0).silent());
+        for number in AUDIENCES_MAX..100 {
+            assert!(Arc::ptr_eq(&beyond, &catalogs.of(&audience(number), now)));
+        }
+        assert_eq!(catalogs.known.lock().len(), AUDIENCES_MAX);
+    }
+
+    #[test]
+    fn an_audience_that_has_gone_makes_room_for_another() {
+        let catalogs = Catalogs::default();
+        for number in 0..AUDIENCES_MAX {
+            catalogs.of(&audience(number), Millis(0));
+        }
+        let later = Millis(AUDIENCE_KEPT_SECS * 1_000);
+        let new = catalogs.of(&audience(AUDIENCES_MAX), later);
+        assert_eq!(new.audience, audience(AUDIENCES_MAX));
+        assert_eq!(catalogs.known.lock().len(), AUDIENCES_MAX);
+    }
+}
