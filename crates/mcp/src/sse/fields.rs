@@ -24,7 +24,8 @@ pub(super) fn read(raw: Bytes) -> Option<Event> {
                 has_field = true;
             }
             b"event" => {
-                event.is_plain &= event.event.is_none();
+                // NUL is left out where an event is written anew.
+                event.is_plain &= event.event.is_none() && !raw[value..end].contains(&0);
                 event.event = Some(raw.slice(value..end));
                 has_field = true;
             }
