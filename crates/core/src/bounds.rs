@@ -3,6 +3,14 @@
 //! Those an operator may change are defaults here and travel in the gate's settings; the others are
 //! used from here directly.
 
+pub mod identity;
+
+pub mod issuer;
+
+pub mod outbound;
+
+pub mod stores;
+
 /// One KiB in bytes.
 pub const KIB: usize = 1024;
 /// One MiB in bytes.

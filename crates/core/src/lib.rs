@@ -19,3 +19,5 @@ pub mod bounds;
 pub mod clock;
 
 pub mod sessions;
+
+pub mod stores;

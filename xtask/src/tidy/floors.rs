@@ -11,11 +11,24 @@ use std::process::Command;
 use std::time::Duration;
 
 /// Each package of ours with those of ours it may use. The binary and the tools may use all.
-const FLOORS: [(&str, &[&str]); 10] = [
+const FLOORS: [(&str, &[&str]); 14] = [
     ("tollgate-core", &[]),
     ("tollgate-mcp", &["tollgate-core"]),
+    ("tollgate-oauth", &["tollgate-core"]),
     ("tollgate-backends", &["tollgate-core"]),
-    ("tollgate-gate", &["tollgate-core", "tollgate-mcp"]),
+    ("tollgate-outbound", &["tollgate-core"]),
+    ("tollgate-identity", &["tollgate-core", "tollgate-oauth", "tollgate-outbound"]),
+    (
+        "tollgate-gate",
+        &[
+            "tollgate-core",
+            "tollgate-mcp",
+            "tollgate-oauth",
+            "tollgate-outbound",
+            "tollgate-identity",
+        ],
+    ),
+    ("tollgate-issuer", &["tollgate-core", "tollgate-oauth", "tollgate-outbound"]),
     ("tollgate-console", &["tollgate-core"]),
     ("tollgate-demo", &[]),
     ("everything", &[]),
@@ -26,7 +39,7 @@ const FLOORS: [(&str, &[&str]); 10] = [
 /// Packages that may use all others.
 const TOPS: [&str; 2] = ["tollgate", "xtask"];
 /// Packages without input and output.
-const PURE: [&str; 2] = ["tollgate-core", "tollgate-mcp"];
+const PURE: [&str; 3] = ["tollgate-core", "tollgate-mcp", "tollgate-oauth"];
 /// What those must not use.
 const IMPURE: [&str; 9] = [
     "tokio",

@@ -1,0 +1,30 @@
+//! Bounds of verifying who calls.
+
+use super::KIB;
+
+/// Longest bearer token, in bytes. Tokens with many groups reach a few KiB.
+pub const TOKEN_BYTES_MAX: usize = 16 * KIB;
+/// Verified tokens that are remembered.
+pub const TOKENS_REMEMBERED_MAX: usize = 100_000;
+/// A verified token is believed for so many seconds without being verified again.
+pub const TOKEN_BELIEVED_SECS: u64 = 60;
+/// Clocks of issuers may differ from ours by so many seconds.
+pub const LEEWAY_SECS: u64 = 30;
+/// A key set is not fetched again sooner than so many seconds, however many unknown keys are named.
+pub const KEYS_COOLDOWN_SECS: u64 = 30;
+/// A key set is fetched again after so many seconds.
+pub const KEYS_FRESH_SECS: u64 = 15 * 60;
+/// A key set is used for so many seconds while its issuer cannot be reached.
+pub const KEYS_STALE_SECS: u64 = 24 * 60 * 60;
+/// Keys taken from one key set.
+pub const KEYS_MAX: usize = 100;
+/// The answer to an introspection is believed for so many seconds: the bound of a revocation there.
+pub const INTROSPECTION_BELIEVED_SECS: u64 = 30;
+/// Introspections of one issuer at the same time.
+pub const INTROSPECTIONS_MAX: usize = 64;
+/// Revocations are looked for every so many milliseconds.
+pub const REVOCATION_LOOK_MILLIS: u64 = 250;
+/// Scopes of one token; more make it unusable.
+pub const SCOPES_MAX: usize = 512;
+/// Groups of one token; more make it unusable.
+pub const GROUPS_MAX: usize = 1_024;

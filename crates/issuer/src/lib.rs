@@ -1,0 +1,8 @@
+//! The gate's own authorization server: for those who have none, or whose provider cannot register
+//! clients.
+//!
+//! Endpoints, in the order a client meets them: metadata, registration, authorization with sign-in
+//! and consent, token, revocation, introspection. Knows nothing of MCP or of the gate; what both need
+//! to know of one another (keys, revocations) goes through ports.
+
+pub mod settings;

@@ -1,0 +1,9 @@
+//! OAuth 2.1 without I/O: what a token, a key, a scope, a resource, a client's metadata and a
+//! challenge are, and when they are good.
+//!
+//! Used on both sides: by who verifies (`tollgate-identity`) and by who issues (`tollgate-issuer`).
+//! Fetches nothing, stores nothing, and reads no clock: times are handed in as Unix seconds.
+//!
+//! Read in this order.
+
+pub mod keys;
