@@ -9,10 +9,9 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tollgate_core::clock::Millis;
 use tollgate_core::ids::SessionKey;
 use tollgate_core::principal::CallerKey;
-use tollgate_core::sessions::{Caps, Full, Lifetimes, Session, SessionBook};
+use tollgate_core::sessions::{Caps, Full, Session, SessionBook};
 
 const SHARDS: usize = 64;
 
@@ -119,12 +118,12 @@ impl SessionBook for MemorySessions {
         Some(session)
     }
 
-    fn sweep(&self, part: usize, now: Millis, life: Lifetimes) -> Vec<Arc<Session>> {
+    fn sweep(&self, part: usize, is_over: &dyn Fn(&Session) -> bool) -> Vec<Arc<Session>> {
         let mut over = Vec::new();
         {
             let mut shard = self.sessions[part % SHARDS].lock();
             shard.retain(|_, session| {
-                let ends = session.is_over(now, life);
+                let ends = is_over(session);
                 if ends {
                     over.push(session.clone());
                 }
