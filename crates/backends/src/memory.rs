@@ -3,6 +3,12 @@
 //! Sixty-four shards, each a mutex around a map: a call locks one of them for a look-up, so cores
 //! rarely meet. Counts per caller live beside them, sharded by caller. Bounded by the caps the gate
 //! passes in; emptied by sweeps, one shard at a time.
+//!
+//! Next: `memory/identity.rs`, the stores of identity.
+
+mod identity;
+
+pub use identity::MemoryIdentity;
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
