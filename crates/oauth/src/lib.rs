@@ -7,3 +7,19 @@
 //! Read in this order.
 
 pub mod keys;
+
+pub mod scope;
+
+pub mod resource;
+
+pub mod redirect;
+
+pub mod client_id;
+
+pub mod registration;
+
+pub mod error;
+
+pub mod challenge;
+
+pub mod metadata;
