@@ -61,15 +61,10 @@ impl ReadyDoor {
                 && before.issuers.len() == accepted.len()
                 && before.issuers.iter().zip(&accepted).all(|(a, b)| Arc::ptr_eq(a, b))
         });
-        let urls: Vec<&str> = accepted.iter().map(|issuer| issuer.url()).collect();
-        let mut offered: Vec<&str> = door.scopes.iter().map(String::as_str).collect();
-        for scope in &door.offered {
-            if !offered.contains(&scope.as_str()) {
-                offered.push(scope);
-            }
-        }
-        let document =
-            metadata::protected_resource(resource.as_str(), &urls, &offered, None);
+        let urls: Vec<String> = accepted.iter().map(|issuer| issuer.url().to_owned()).collect();
+        let mut offered = door.scopes.clone();
+        offered.extend(door.offered.iter().filter(|it| !door.scopes.contains(it)).cloned());
+        let document = metadata::protected_resource(resource.as_str(), &urls, &offered, None);
         Ok(Self {
             facts: DoorFacts {
                 path: door.path.clone(),

@@ -50,3 +50,5 @@ pub const API_KEY_LOOKUPS_MAX: usize = 64;
 /// The operator is told when revocations could not be read for so many seconds, and nobody is
 /// refused for it sooner.
 pub const REVOCATIONS_UNREAD_SECS: u64 = 5;
+/// The gate's own assertion to an issuer it asks about tokens is good for so many seconds.
+pub const INTROSPECTION_ASSERTION_SECS: u64 = 60;
