@@ -60,7 +60,8 @@ impl ApiKeys {
     /// What the key proves at that route.
     pub(crate) async fn find(&self, token: &str, at: &Circumstances<'_>) -> Outcome {
         // One text for all that is wrong with a key, so that a guess teaches nothing.
-        let bad = || Denied::invalid("the API key is not valid here: ask the operator for one that is");
+        let bad =
+            || Denied::invalid("the API key is not valid here: ask the operator for one that is");
         let era = at.store_eras.now();
         let rest = token.strip_prefix(PREFIX).unwrap_or_default();
         let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');

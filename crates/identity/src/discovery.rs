@@ -8,7 +8,6 @@ use tollgate_oauth::jwt::Claims;
 use tollgate_outbound::{FetchFault, Fetcher, Reach};
 use url::Url;
 
-
 /// Why an issuer's metadata cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DiscoveryFault {
@@ -24,7 +23,9 @@ pub(crate) enum DiscoveryFault {
     #[error("`{0}` is not a JSON object")]
     Unreadable(Url),
     /// It is about another issuer.
-    #[error("`{0}` names another issuer: write the issuer's URL exactly as it does, to the last `/`")]
+    #[error(
+        "`{0}` names another issuer: write the issuer's URL exactly as it does, to the last `/`"
+    )]
     OtherIssuer(Url),
     /// It does not say what is needed.
     #[error("`{url}` has no usable `{member}`")]
@@ -62,7 +63,8 @@ pub(crate) async fn discover(
                 Err(fault) => fault,
             },
             Err(fault) => {
-                let is_elsewhere = matches!(fault, FetchFault::Status(_) | FetchFault::Redirected(_));
+                let is_elsewhere =
+                    matches!(fault, FetchFault::Status(_) | FetchFault::Redirected(_));
                 let fault = DiscoveryFault::Fetch { url, fault };
                 if !is_elsewhere {
                     return Err(fault);

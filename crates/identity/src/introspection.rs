@@ -149,7 +149,9 @@ impl Introspector {
         let assertion;
         let mut basic = None;
         match &client.proof {
-            ClientProof::SecretBasic(secret) => basic = Some(basic_header(&client.id, secret.expose())),
+            ClientProof::SecretBasic(secret) => {
+                basic = Some(basic_header(&client.id, secret.expose()))
+            }
             ClientProof::SecretPost(secret) => {
                 fields.push(("client_id", &client.id));
                 fields.push(("client_secret", secret.expose()));

@@ -23,9 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
-use tollgate_core::bounds::identity::{
-    TOKEN_BYTES_MAX, TOKENS_REFUSED_MAX, TOKENS_REMEMBERED_MAX,
-};
+use tollgate_core::bounds::identity::{TOKEN_BYTES_MAX, TOKENS_REFUSED_MAX, TOKENS_REMEMBERED_MAX};
 use tollgate_core::clock::Clock;
 use tollgate_core::principal::{CERTIFICATES, Credential, Principal};
 use tollgate_core::stores::Stores;
@@ -101,9 +99,11 @@ impl Verifier {
             issuers.push(issuer);
         }
         let store = &sources.stores.revocations;
-        let shared = previous
-            .filter(|previous| previous.shared.revoked.watches(store))
-            .map_or_else(|| Arc::new(Shared::new(sources)), |previous| Arc::clone(&previous.shared));
+        let shared =
+            previous.filter(|previous| previous.shared.revoked.watches(store)).map_or_else(
+                || Arc::new(Shared::new(sources)),
+                |previous| Arc::clone(&previous.shared),
+            );
         let same = previous.filter(|previous| {
             Arc::ptr_eq(&previous.shared, &shared) && previous.judges_alike(settings)
         });
@@ -193,7 +193,9 @@ impl Verifier {
         let now = self.clock.unix_secs();
         if api_key::is_one(token) {
             let Some(api_keys) = &self.api_keys else {
-                return Err(Denied::invalid("API keys are not accepted here: use an access token").into());
+                return Err(
+                    Denied::invalid("API keys are not accepted here: use an access token").into()
+                );
             };
             let at = Circumstances {
                 path: &door.facts.path,
@@ -216,11 +218,8 @@ impl Verifier {
             }
             return self.ask(door, &[issuer], key, token).await;
         }
-        let opaque: Vec<&Arc<TrustedIssuer>> = door
-            .issuers
-            .iter()
-            .filter(|issuer| matches!(issuer.way(), Way::Opaque(_)))
-            .collect();
+        let opaque: Vec<&Arc<TrustedIssuer>> =
+            door.issuers.iter().filter(|issuer| matches!(issuer.way(), Way::Opaque(_))).collect();
         if opaque.is_empty() {
             return Err(self.nobodys(now));
         }
@@ -271,7 +270,9 @@ impl Verifier {
 
     fn allow(&self, door: &ReadyDoor, principal: &Principal) -> Result<(), Denied> {
         if self.shared.revoked.covers(principal) {
-            return Err(Denied::invalid("the credential was revoked: sign in again, or ask the operator"));
+            return Err(Denied::invalid(
+                "the credential was revoked: sign in again, or ask the operator",
+            ));
         }
         let holds = |scope: &String| principal.proof().is_some_and(|proof| proof.has_scope(scope));
         if door.facts.scopes.iter().all(holds) {
