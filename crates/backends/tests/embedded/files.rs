@@ -149,17 +149,3 @@ async fn a_store_that_another_holds_locked_is_unavailable_in_time_and_can_be_rea
     sqlx::raw_sql("ROLLBACK").execute(&mut other).await.expect("no lock");
     assert!(stores.grants.spend_once(digest(1), LATER).await.expect("room"));
 }
-
-#[tokio::test]
-async fn what_is_as_full_as_it_may_be_says_so() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let path = dir.path().join("store.db");
-    let stores = open(&path).await;
-    run(&path, "UPDATE held SET count = 1000000").await;
-    let full = stores.grants.spend_once(digest(1), LATER).await;
-    assert!(matches!(full, Err(StoreError::Full(_))), "{full:?}");
-    let full = stores.grants.keep_refresh(token(1, "g")).await;
-    assert!(matches!(full, Err(StoreError::Full(_))), "{full:?}");
-    run(&path, "UPDATE held SET count = 0").await;
-    assert!(stores.grants.keep_refresh(token(1, "g")).await.expect("room"));
-}
