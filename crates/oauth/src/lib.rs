@@ -8,6 +8,16 @@
 
 pub mod keys;
 
+pub mod jwt;
+
+pub mod access_token;
+
+pub mod assertion;
+
+pub mod secret;
+
+pub mod pkce;
+
 pub mod scope;
 
 pub mod resource;
@@ -23,3 +33,7 @@ pub mod error;
 pub mod challenge;
 
 pub mod metadata;
+
+pub mod json;
+
+pub mod base64url;

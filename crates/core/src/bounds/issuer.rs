@@ -40,3 +40,5 @@ pub const CLIENT_DOCUMENTS_MAX: usize = 1_000;
 pub const CLIENT_DOCUMENT_FRESH_SECS: u64 = 600;
 /// A client metadata document that could not be had is not fetched again for so many seconds.
 pub const CLIENT_DOCUMENT_FAILED_SECS: u64 = 30;
+/// Parameters of one form: OAuth needs some 20.
+pub const FORM_FIELDS_MAX: usize = 100;
