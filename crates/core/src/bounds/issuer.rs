@@ -24,6 +24,8 @@ pub const REGISTERED_PER_ADDRESS_MAX: usize = 100;
 pub const REGISTERED_UNUSED_SECS: u64 = 24 * 3_600;
 /// A client assertion lives at most so many seconds (RFC 7523).
 pub const ASSERTION_SECS_MAX: u64 = 600;
+/// Parameters of one form: OAuth needs some 20.
+pub const FORM_FIELDS_MAX: usize = 100;
 /// Longest `client_id`, in bytes: those that are URLs are the longest.
 pub const CLIENT_ID_BYTES_MAX: usize = 1_024;
 /// Longest redirect URI, in bytes.
@@ -40,5 +42,5 @@ pub const CLIENT_DOCUMENTS_MAX: usize = 1_000;
 pub const CLIENT_DOCUMENT_FRESH_SECS: u64 = 600;
 /// A client metadata document that could not be had is not fetched again for so many seconds.
 pub const CLIENT_DOCUMENT_FAILED_SECS: u64 = 30;
-/// Parameters of one form: OAuth needs some 20.
-pub const FORM_FIELDS_MAX: usize = 100;
+/// Longest key set fetched from a URL an agent named, in bytes: ten RSA keys.
+pub const CLIENT_KEYS_BYTES_MAX: usize = 16 * KIB;
