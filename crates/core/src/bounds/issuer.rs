@@ -55,3 +55,5 @@ pub const USED_EVERY_SECS: u64 = 24 * 3_600;
 pub const SWEEP_EVERY_SECS: u64 = 60;
 /// A workload's token lives at most so many seconds.
 pub const WORKLOAD_TOKEN_SECS_MAX: u64 = 24 * 3_600;
+/// Who registers while there is no room is told to come back after so many seconds.
+pub const REGISTERED_RETRY_SECS: u64 = 3_600;
