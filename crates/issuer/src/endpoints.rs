@@ -6,6 +6,7 @@
 use crate::desk::Desk;
 use crate::discovery;
 use crate::error::OAuthError;
+use crate::registration::{self, REGISTER, REGISTRATION};
 use crate::reply::{self, Response};
 use crate::request::Request;
 use crate::settings::IssuerSettings;
@@ -32,6 +33,10 @@ pub(crate) enum Endpoint {
     Metadata,
     /// See [`KEYS`].
     Keys,
+    /// See [`REGISTER`].
+    Register,
+    /// See [`REGISTRATION`].
+    Registration,
 }
 
 impl Endpoint {
@@ -40,14 +45,17 @@ impl Endpoint {
         match path {
             METADATA | METADATA_OPENID => Some(Self::Metadata),
             KEYS => Some(Self::Keys),
+            REGISTER => Some(Self::Register),
+            _ if path.starts_with(REGISTRATION) => Some(Self::Registration),
             _ => None,
         }
     }
 
     /// Whether it is turned on.
-    pub(crate) const fn is_offered(self, _settings: &IssuerSettings) -> bool {
+    pub(crate) const fn is_offered(self, settings: &IssuerSettings) -> bool {
         match self {
             Self::Metadata | Self::Keys => true,
+            Self::Register | Self::Registration => settings.registration.dynamic,
         }
     }
 
@@ -55,6 +63,8 @@ impl Endpoint {
     const fn methods(self) -> &'static str {
         match self {
             Self::Metadata | Self::Keys => "GET, HEAD",
+            Self::Register => "POST",
+            Self::Registration => "GET, PUT, DELETE",
         }
     }
 
@@ -67,7 +77,7 @@ impl Endpoint {
     /// they could learn without the browser. Never true of what signs people in.
     pub(crate) const fn is_for_scripts(self) -> bool {
         match self {
-            Self::Metadata | Self::Keys => true,
+            Self::Metadata | Self::Keys | Self::Register | Self::Registration => true,
         }
     }
 
@@ -75,6 +85,7 @@ impl Endpoint {
     const fn cached(self) -> Option<&'static str> {
         match self {
             Self::Metadata | Self::Keys => Some("public, max-age=300"),
+            Self::Register | Self::Registration => None,
         }
     }
 }
@@ -88,6 +99,8 @@ pub(crate) async fn answer(
     match endpoint {
         Endpoint::Metadata => Ok(discovery::metadata(desk)),
         Endpoint::Keys => Ok(discovery::keys(desk)),
+        Endpoint::Register => registration::register(desk, request).await,
+        Endpoint::Registration => registration::manage(desk, request).await,
     }
 }
 

@@ -25,6 +25,14 @@ mod desk;
 
 mod discovery;
 
+mod clients;
+
+mod document;
+
+mod client_auth;
+
+mod registration;
+
 mod workload;
 
 pub mod keys;
