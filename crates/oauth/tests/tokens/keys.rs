@@ -96,11 +96,20 @@ fn no_rsa(rsa: &Value) -> Vec<Value> {
         with(rsa, json!({ "e": "Ag" })),
         with(rsa, json!({ "e": "AAAA" })),
         with(rsa, json!({ "e": "" })),
-        with(rsa, json!({ "e": "_______" })),
+        // 2^32 + 1: longer than any library takes.
+        with(rsa, json!({ "e": "AQAAAAE" })),
+        with(rsa, json!({ "n": even(MODULUS) })),
         without(rsa, "n"),
         without(rsa, "e"),
         without(rsa, "kty"),
     ]
+}
+
+/// The number below an odd one.
+fn even(number: &str) -> String {
+    let mut bytes = base64url::decode(number).expect("base64url");
+    *bytes.last_mut().expect("a byte") ^= 1;
+    base64url::encode(&bytes)
 }
 
 /// Curves we do not know, and points that are on none.
@@ -149,6 +158,17 @@ fn of_many_keys_a_hundred_are_taken() {
     let keys = set(&keys);
     assert_eq!(keys.len(), 100);
     assert!(keys.knows("k99") && !keys.knows("k100"));
+}
+
+#[test]
+fn a_set_of_many_unusable_keys_is_not_looked_through_to_its_end() {
+    let good = Signer::new(Alg::EdDsa, "good").key.public_jwk();
+    let off_curve = with(&good, json!({ "crv": "P-256", "kty": "EC", "y": good["x"] }));
+    for (before, is_found) in [(399, true), (400, false)] {
+        let mut keys = vec![off_curve.clone(); before];
+        keys.push(good.clone());
+        assert_eq!(set(&keys).knows("good"), is_found, "{before}");
+    }
 }
 
 #[test]
