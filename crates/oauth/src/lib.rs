@@ -7,3 +7,17 @@
 //! Read in this order.
 
 pub mod keys;
+
+pub mod jwt;
+
+pub mod access_token;
+
+pub mod assertion;
+
+pub mod secret;
+
+pub mod pkce;
+
+pub mod json;
+
+pub mod base64url;

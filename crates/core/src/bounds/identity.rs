@@ -18,6 +18,17 @@ pub const KEYS_FRESH_SECS: u64 = 15 * 60;
 pub const KEYS_STALE_SECS: u64 = 24 * 60 * 60;
 /// Keys taken from one key set.
 pub const KEYS_MAX: usize = 100;
+/// Keys of one id that are tried for one signature. Ids are unique; one that is there again is most
+/// often the same key for another use.
+pub const KEYS_TRIED_MAX: usize = 4;
+/// Longest key id, in bytes. Thumbprints have 43.
+pub const KEY_ID_BYTES_MAX: usize = 512;
+/// Shortest modulus of an RSA key, in bits (RFC 7518 section 3.3).
+pub const RSA_BITS_MIN: usize = 2_048;
+/// Longest modulus of an RSA key, in bits: longer ones take milliseconds a signature.
+pub const RSA_BITS_MAX: usize = 8_192;
+/// Deepest nesting of claims, and of a key set.
+pub const CLAIMS_DEPTH_MAX: usize = 16;
 /// The answer to an introspection is believed for so many seconds: the bound of a revocation there.
 pub const INTROSPECTION_BELIEVED_SECS: u64 = 30;
 /// Introspections of one issuer at the same time.

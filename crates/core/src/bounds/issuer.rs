@@ -24,3 +24,5 @@ pub const REGISTERED_PER_ADDRESS_MAX: usize = 100;
 pub const REGISTERED_UNUSED_SECS: u64 = 24 * 3_600;
 /// A client assertion lives at most so many seconds (RFC 7523).
 pub const ASSERTION_SECS_MAX: u64 = 600;
+/// Parameters of one form: OAuth needs some 20.
+pub const FORM_FIELDS_MAX: usize = 100;

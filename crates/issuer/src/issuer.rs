@@ -1,0 +1,106 @@
+//! The issuer as the gate sees it: which paths are its own, and what it answers.
+//!
+//! Made once for each version of the configuration. Everything that lasts is in the stores, so that
+//! nothing is lost when one version replaces another, and several processes are one issuer.
+//!
+//! Next: `endpoints.rs`, the table of what is served.
+
+use crate::desk::Desk;
+use crate::endpoints::{self, Endpoint};
+use crate::error::OAuthError;
+use crate::reply::Response;
+use crate::request::Request;
+use crate::settings::IssuerSettings;
+use http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
+use http::{Method, StatusCode};
+use hyper::body::Buf;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use tollgate_core::clock::{Clock, Entropy};
+use tollgate_core::stores::{StoreError, Stores};
+
+/// Why there can be no issuer.
+#[derive(Debug, thiserror::Error)]
+pub enum IssuerError {
+    /// Its stores do not answer.
+    #[error("the issuer cannot start: {0}")]
+    Store(#[from] StoreError),
+}
+
+/// What the issuer is made of besides its settings.
+pub struct IssuerSources {
+    /// Where everything lasting is.
+    pub stores: Stores,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Seals what is kept in browsers. The same for all processes that share the stores.
+    pub seal: [u8; 32],
+}
+
+impl fmt::Debug for IssuerSources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IssuerSources").finish_non_exhaustive()
+    }
+}
+
+/// The authorization server.
+#[derive(Debug)]
+pub struct Issuer {
+    desk: Arc<Desk>,
+}
+
+impl Issuer {
+    /// Makes it, without asking the stores anything yet.
+    ///
+    /// # Errors
+    /// Something the settings name cannot be used.
+    pub fn build(
+        settings: IssuerSettings,
+        sources: IssuerSources,
+    ) -> Result<Arc<Self>, IssuerError> {
+        Ok(Arc::new(Self { desk: Arc::new(Desk::new(settings, sources)?) }))
+    }
+
+    /// Whether a path is one of the issuer's. Those of what is turned off are not.
+    #[must_use]
+    pub fn serves(&self, path: &str) -> bool {
+        Endpoint::at(path).is_some_and(|endpoint| endpoint.is_offered(&self.desk.settings))
+    }
+
+    /// Answers a request. `peer` is who sent it, and `is_tls` whether it came encrypted.
+    pub async fn serve<B>(&self, request: http::Request<B>, peer: IpAddr, is_tls: bool) -> Response
+    where
+        B: hyper::body::Body<Data: Buf + Send> + Send,
+    {
+        let (head, body) = request.into_parts();
+        let endpoint = Endpoint::at(head.uri.path());
+        let Some(endpoint) = endpoint.filter(|found| found.is_offered(&self.desk.settings)) else {
+            return OAuthError::not_found().response();
+        };
+        let is_preflight = head.method == Method::OPTIONS;
+        if is_preflight && endpoint.is_for_scripts() {
+            return endpoints::preflight(endpoint);
+        }
+        if !endpoint.takes(&head.method) {
+            return endpoints::method_refused(endpoint);
+        }
+        let has_authorization = head.headers.contains_key(AUTHORIZATION);
+        let answer = match Request::read(head, body, peer, is_tls).await {
+            Ok(request) => endpoints::answer(&self.desk, endpoint, &request).await,
+            Err(error) => Err(error),
+        };
+        let mut response = answer.unwrap_or_else(|error| error.response());
+        // SPEC: RFC 6749 section 5.2: who tried the header is told which scheme it takes. Others are
+        // not, or browsers would ask people for a password.
+        let is_unnamed = !response.headers().contains_key(WWW_AUTHENTICATE);
+        if response.status() == StatusCode::UNAUTHORIZED && has_authorization && is_unnamed {
+            let scheme = HeaderValue::from_static("Basic realm=\"tollgate\", charset=\"UTF-8\"");
+            response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+        }
+        endpoints::dress(endpoint, &mut response);
+        response
+    }
+}
