@@ -1,7 +1,7 @@
 //! The gate as one value: the present configuration, and what outlives every configuration.
 
 use crate::drain::Drain;
-use crate::farewell::Farewells;
+use crate::farewell::{Farewells, Parting};
 use crate::http_sse::Lanes;
 use crate::hub::News;
 use crate::recovery::Memories;
@@ -127,7 +127,7 @@ impl Gate {
         let parts = self.sessions.parts().max(1);
         for session in self.sessions.sweep(part % parts, life) {
             if let Some(upstream) = snapshot.upstreams.get(&session.upstream) {
-                self.farewells.send(upstream, session.home.clone());
+                self.farewells.send(upstream, Parting::of(upstream, &session));
             }
         }
         if part.is_multiple_of(parts) {

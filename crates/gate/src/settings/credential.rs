@@ -29,8 +29,9 @@ pub struct TokenRequest {
     pub client: ClientCredential,
     /// Scopes asked for; none if empty.
     pub scopes: Vec<String>,
-    /// Resources the token is asked for (RFC 8707): usually the upstream's URL.
-    pub resources: Vec<Url>,
+    /// Resources the token is asked for (RFC 8707), as the server writes them: usually the
+    /// upstream's URL.
+    pub resources: Vec<String>,
     /// The audience asked for, where the server knows names instead of resources.
     pub audience: Option<String>,
 }
