@@ -128,6 +128,7 @@ impl Upstream {
         if let Some(same) = previous
             && same.settings == *settings
             && same.material == material
+            && same.credential.as_ref().is_none_or(|credential| credential.is_current())
         {
             return Ok(Arc::clone(same));
         }
@@ -346,9 +347,11 @@ fn credential(
 ) -> Result<Option<Arc<Credential>>, UpstreamError> {
     // New also where its transport or headers changed: they are judged together.
     let same = previous.filter(|old| {
-        let (old, new) = (&old.settings, settings);
+        let (old, old_credential, new) = (&old.settings, &old.credential, settings);
         let is_alike = old.transport == new.transport && old.headers == new.headers;
-        is_alike && old.credential == new.credential
+        is_alike
+            && old.credential == new.credential
+            && old_credential.as_ref().is_none_or(|credential| credential.is_current())
     });
     if let Some(same) = same {
         return Ok(same.credential.clone());

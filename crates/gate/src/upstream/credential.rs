@@ -23,6 +23,7 @@ use parking_lot::Mutex;
 use slot::Slot;
 use std::collections::HashMap;
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,6 +90,8 @@ pub(crate) struct Credential {
     upstream: UpstreamName,
     asking: Asking,
     tokens: Tokens,
+    /// The file of its CAs, and what was in it.
+    ca: Option<(PathBuf, Vec<u8>)>,
 }
 
 #[derive(Debug)]
@@ -137,8 +140,17 @@ impl Credential {
         if settings.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization")) {
             return Err(CredentialError::Header);
         }
+        let ca = request.server.ca.as_ref();
+        let ca = ca.map(|path| (path.clone(), std::fs::read(path).unwrap_or_default()));
         let asking = Asking::new(request, (clock, entropy))?;
-        Ok(Some(Arc::new(Self { upstream: settings.name.clone(), asking, tokens })))
+        Ok(Some(Arc::new(Self { upstream: settings.name.clone(), asking, tokens, ca })))
+    }
+
+    /// Whether the files it was made from still hold the same.
+    pub(crate) fn is_current(&self) -> bool {
+        let is_same =
+            |(path, known): &(PathBuf, Vec<u8>)| std::fs::read(path).is_ok_and(|now| now == *known);
+        self.ca.as_ref().is_none_or(is_same)
     }
 
     /// The token for a request made for `whom`: at hand, or to be waited for.
