@@ -4,11 +4,14 @@
 //! process that shares them answers alike.
 
 use crate::issuer::{IssuerError, IssuerSources};
+use crate::keys::SigningRing;
 use crate::settings::{IssuerSettings, ResourceSettings};
+use crate::workload::WorkloadKeys;
 use std::sync::Arc;
 use tollgate_core::clock::{Clock, Entropy};
 use tollgate_core::ids::Secret;
 use tollgate_core::stores::Stores;
+use tollgate_outbound::{Fetcher, Trust};
 
 /// What all endpoints share.
 #[derive(Debug)]
@@ -25,6 +28,12 @@ pub(crate) struct Desk {
     pub(crate) entropy: Arc<dyn Entropy>,
     /// Seals what is kept in browsers.
     pub(crate) seal: Secret<[u8; 32]>,
+    /// What signs.
+    pub(crate) ring: SigningRing,
+    /// Fetches what agents refer to, trusting the system's CAs.
+    pub(crate) fetcher: Fetcher,
+    /// The keys of issuers of workload tokens.
+    pub(crate) workloads: WorkloadKeys,
 }
 
 impl Desk {
@@ -38,6 +47,9 @@ impl Desk {
     ) -> Result<Self, IssuerError> {
         let issuer = settings.url.as_str().trim_end_matches('/').to_owned();
         Ok(Self {
+            fetcher: Fetcher::new(Trust::System)?,
+            workloads: WorkloadKeys::new(&settings.workloads)?,
+            ring: SigningRing::new(sources.keys),
             settings,
             issuer,
             stores: sources.stores,

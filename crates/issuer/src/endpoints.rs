@@ -4,6 +4,7 @@
 //! and its answer in [`answer`]. The compiler names the places.
 
 use crate::desk::Desk;
+use crate::discovery;
 use crate::error::OAuthError;
 use crate::reply::{self, Response};
 use crate::request::Request;
@@ -85,10 +86,8 @@ pub(crate) async fn answer(
     request: &Request,
 ) -> Result<Response, OAuthError> {
     match endpoint {
-        Endpoint::Metadata | Endpoint::Keys => {
-            let _ = (desk, request);
-            Err(OAuthError::not_found())
-        }
+        Endpoint::Metadata => Ok(discovery::metadata(desk)),
+        Endpoint::Keys => Ok(discovery::keys(desk)),
     }
 }
 

@@ -23,5 +23,11 @@ mod error;
 
 mod desk;
 
+mod discovery;
+
+mod workload;
+
+pub mod keys;
+
 pub use issuer::{Issuer, IssuerError, IssuerSources};
 pub use reply::{Body, Response};

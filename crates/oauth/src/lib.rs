@@ -21,3 +21,19 @@ pub mod pkce;
 pub mod json;
 
 pub mod base64url;
+
+pub mod scope;
+
+pub mod resource;
+
+pub mod redirect;
+
+pub mod client_id;
+
+pub mod registration;
+
+pub mod error;
+
+pub mod challenge;
+
+pub mod metadata;
