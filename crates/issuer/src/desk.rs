@@ -4,6 +4,7 @@
 //! process that shares them answers alike.
 
 use crate::issuer::{IssuerError, IssuerSources};
+use crate::people::People;
 use crate::settings::{IssuerSettings, ResourceSettings};
 use std::sync::Arc;
 use tollgate_core::clock::{Clock, Entropy};
@@ -23,8 +24,8 @@ pub(crate) struct Desk {
     pub(crate) clock: Arc<dyn Clock>,
     /// Randomness.
     pub(crate) entropy: Arc<dyn Entropy>,
-    /// Seals what is kept in browsers.
-    pub(crate) seal: Secret<[u8; 32]>,
+    /// What the steps with people share.
+    pub(crate) people: People,
 }
 
 impl Desk {
@@ -37,13 +38,14 @@ impl Desk {
         sources: IssuerSources,
     ) -> Result<Self, IssuerError> {
         let issuer = settings.url.as_str().trim_end_matches('/').to_owned();
+        let people = People::new(&settings.sign_in, &Secret::new(sources.seal))?;
         Ok(Self {
+            people,
             settings,
             issuer,
             stores: sources.stores,
             clock: sources.clock,
             entropy: sources.entropy,
-            seal: Secret::new(sources.seal),
         })
     }
 

@@ -3,11 +3,16 @@
 //! To add an endpoint: a variant, its path in [`Endpoint::at`], its line in each of the matches here,
 //! and its answer in [`answer`]. The compiler names the places.
 
+use crate::authorize::{self, AUTHORIZE};
+use crate::consent::{self, CONSENT};
 use crate::desk::Desk;
 use crate::error::OAuthError;
+use crate::pages::{self, MARK, STYLE};
+use crate::provider::{self, CALLBACK};
 use crate::reply::{self, Response};
 use crate::request::Request;
-use crate::settings::IssuerSettings;
+use crate::settings::{IssuerSettings, SignIn};
+use crate::signin::{self, SIGN_IN};
 use http::header::{self, HeaderValue};
 use http::{Method, StatusCode};
 
@@ -31,6 +36,18 @@ pub(crate) enum Endpoint {
     Metadata,
     /// See [`KEYS`].
     Keys,
+    /// See [`AUTHORIZE`].
+    Authorize,
+    /// See [`SIGN_IN`].
+    SignIn,
+    /// See [`CONSENT`].
+    Consent,
+    /// See [`CALLBACK`].
+    Callback,
+    /// See [`STYLE`].
+    Style,
+    /// See [`MARK`].
+    Mark,
 }
 
 impl Endpoint {
@@ -39,21 +56,33 @@ impl Endpoint {
         match path {
             METADATA | METADATA_OPENID => Some(Self::Metadata),
             KEYS => Some(Self::Keys),
+            AUTHORIZE => Some(Self::Authorize),
+            SIGN_IN => Some(Self::SignIn),
+            CONSENT => Some(Self::Consent),
+            CALLBACK => Some(Self::Callback),
+            STYLE => Some(Self::Style),
+            MARK => Some(Self::Mark),
             _ => None,
         }
     }
 
     /// Whether it is turned on.
-    pub(crate) const fn is_offered(self, _settings: &IssuerSettings) -> bool {
+    pub(crate) const fn is_offered(self, settings: &IssuerSettings) -> bool {
         match self {
             Self::Metadata | Self::Keys => true,
+            Self::Authorize | Self::SignIn | Self::Consent | Self::Style | Self::Mark => {
+                !matches!(settings.sign_in, SignIn::Nobody)
+            }
+            Self::Callback => matches!(settings.sign_in, SignIn::Provider(_)),
         }
     }
 
     /// Its methods, as the `Allow` header names them.
     const fn methods(self) -> &'static str {
         match self {
-            Self::Metadata | Self::Keys => "GET, HEAD",
+            Self::Metadata | Self::Keys | Self::Style | Self::Mark => "GET, HEAD",
+            Self::Authorize | Self::SignIn | Self::Consent => "GET, POST",
+            Self::Callback => "GET",
         }
     }
 
@@ -67,6 +96,8 @@ impl Endpoint {
     pub(crate) const fn is_for_scripts(self) -> bool {
         match self {
             Self::Metadata | Self::Keys => true,
+            Self::Authorize | Self::SignIn | Self::Consent | Self::Callback => false,
+            Self::Style | Self::Mark => false,
         }
     }
 
@@ -74,6 +105,8 @@ impl Endpoint {
     const fn cached(self) -> Option<&'static str> {
         match self {
             Self::Metadata | Self::Keys => Some("public, max-age=300"),
+            Self::Style | Self::Mark => Some("public, max-age=3600"),
+            Self::Authorize | Self::SignIn | Self::Consent | Self::Callback => None,
         }
     }
 }
@@ -89,6 +122,12 @@ pub(crate) async fn answer(
             let _ = (desk, request);
             Err(OAuthError::not_found())
         }
+        Endpoint::Authorize => Ok(authorize::authorize(desk, request).await),
+        Endpoint::SignIn => Ok(signin::sign_in(desk, request).await),
+        Endpoint::Consent => Ok(consent::consent(desk, request).await),
+        Endpoint::Callback => Ok(provider::callback(desk, request).await),
+        Endpoint::Style => Ok(pages::style()),
+        Endpoint::Mark => Ok(pages::mark()),
     }
 }
 

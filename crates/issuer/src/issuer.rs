@@ -8,6 +8,7 @@
 use crate::desk::Desk;
 use crate::endpoints::{self, Endpoint};
 use crate::error::OAuthError;
+use crate::people::PeopleError;
 use crate::reply::Response;
 use crate::request::Request;
 use crate::settings::IssuerSettings;
@@ -26,6 +27,9 @@ pub enum IssuerError {
     /// Its stores do not answer.
     #[error("the issuer cannot start: {0}")]
     Store(#[from] StoreError),
+    /// People cannot be signed in.
+    #[error("people cannot sign in: {0}")]
+    People(#[from] PeopleError),
 }
 
 /// What the issuer is made of besides its settings.

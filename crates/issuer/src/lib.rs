@@ -23,5 +23,27 @@ mod error;
 
 mod desk;
 
+mod people;
+
+mod authorize;
+
+mod transaction;
+
+mod browser;
+
+mod signin;
+
+pub mod accounts;
+
+mod throttle;
+
+mod provider;
+
+mod consent;
+
+mod pages;
+
+mod seal;
+
 pub use issuer::{Issuer, IssuerError, IssuerSources};
 pub use reply::{Body, Response};
