@@ -4,12 +4,15 @@
 //! process that shares them answers alike.
 
 use crate::issuer::{IssuerError, IssuerSources};
+use crate::keys::SigningRing;
 use crate::people::People;
 use crate::settings::{IssuerSettings, ResourceSettings};
+use crate::workload::WorkloadKeys;
 use std::sync::Arc;
 use tollgate_core::clock::{Clock, Entropy};
 use tollgate_core::ids::Secret;
 use tollgate_core::stores::Stores;
+use tollgate_outbound::{Fetcher, Trust};
 
 /// What all endpoints share.
 #[derive(Debug)]
@@ -26,6 +29,12 @@ pub(crate) struct Desk {
     pub(crate) entropy: Arc<dyn Entropy>,
     /// What the steps with people share.
     pub(crate) people: People,
+    /// What signs.
+    pub(crate) ring: SigningRing,
+    /// Fetches what agents refer to, trusting the system's CAs.
+    pub(crate) fetcher: Fetcher,
+    /// The keys of issuers of workload tokens.
+    pub(crate) workloads: WorkloadKeys,
 }
 
 impl Desk {
@@ -41,6 +50,9 @@ impl Desk {
         let people = People::new(&settings.sign_in, &Secret::new(sources.seal))?;
         Ok(Self {
             people,
+            fetcher: Fetcher::new(Trust::System)?,
+            workloads: WorkloadKeys::new(&settings.workloads)?,
+            ring: SigningRing::new(sources.keys),
             settings,
             issuer,
             stores: sources.stores,

@@ -6,6 +6,7 @@
 use crate::authorize::{self, AUTHORIZE};
 use crate::consent::{self, CONSENT};
 use crate::desk::Desk;
+use crate::discovery;
 use crate::error::OAuthError;
 use crate::pages::{self, MARK, STYLE};
 use crate::provider::{self, CALLBACK};
@@ -118,16 +119,14 @@ pub(crate) async fn answer(
     request: &Request,
 ) -> Result<Response, OAuthError> {
     match endpoint {
-        Endpoint::Metadata | Endpoint::Keys => {
-            let _ = (desk, request);
-            Err(OAuthError::not_found())
-        }
         Endpoint::Authorize => Ok(authorize::authorize(desk, request).await),
         Endpoint::SignIn => Ok(signin::sign_in(desk, request).await),
         Endpoint::Consent => Ok(consent::consent(desk, request).await),
         Endpoint::Callback => Ok(provider::callback(desk, request).await),
         Endpoint::Style => Ok(pages::style()),
         Endpoint::Mark => Ok(pages::mark()),
+        Endpoint::Metadata => Ok(discovery::metadata(desk)),
+        Endpoint::Keys => Ok(discovery::keys(desk)),
     }
 }
 

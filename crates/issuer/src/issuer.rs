@@ -8,6 +8,7 @@
 use crate::desk::Desk;
 use crate::endpoints::{self, Endpoint};
 use crate::error::OAuthError;
+use crate::keys::{self, SigningError};
 use crate::people::PeopleError;
 use crate::reply::Response;
 use crate::request::Request;
@@ -18,18 +19,25 @@ use hyper::body::Buf;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
+use tollgate_core::bounds::issuer::{KEYS_LOOK_SECS, SWEEP_EVERY_SECS};
 use tollgate_core::clock::{Clock, Entropy};
-use tollgate_core::stores::{StoreError, Stores};
+use tollgate_core::stores::Stores;
+use tollgate_oauth::keys::SharedKeys;
+use tollgate_outbound::FetchFault;
 
 /// Why there can be no issuer.
 #[derive(Debug, thiserror::Error)]
 pub enum IssuerError {
-    /// Its stores do not answer.
-    #[error("the issuer cannot start: {0}")]
-    Store(#[from] StoreError),
     /// People cannot be signed in.
     #[error("people cannot sign in: {0}")]
     People(#[from] PeopleError),
+    /// There is no key to sign with.
+    #[error("the issuer cannot start: {0}")]
+    Keys(#[from] SigningError),
+    /// Certificates it is to trust cannot be used.
+    #[error("the issuer cannot start: {0}")]
+    Trust(#[from] FetchFault),
 }
 
 /// What the issuer is made of besides its settings.
@@ -40,6 +48,8 @@ pub struct IssuerSources {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
+    /// Told of the public keys, for who verifies tokens in this process.
+    pub keys: SharedKeys,
     /// Seals what is kept in browsers. The same for all processes that share the stores.
     pub seal: [u8; 32],
 }
@@ -66,6 +76,45 @@ impl Issuer {
         sources: IssuerSources,
     ) -> Result<Arc<Self>, IssuerError> {
         Ok(Arc::new(Self { desk: Arc::new(Desk::new(settings, sources)?) }))
+    }
+
+    /// Gets ready to sign: reads the signing keys, and makes the first one if there is none.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn start(&self) -> Result<(), IssuerError> {
+        let desk = &self.desk;
+        desk.ring.refresh(&desk.settings, &desk.stores, &*desk.clock).await?;
+        Ok(())
+    }
+
+    /// Begins what goes on in the background: signing keys are made and learnt, and what has ended is
+    /// removed from the stores. Ends by itself when the issuer is dropped.
+    pub fn start_background(self: &Arc<Self>) {
+        let desk = Arc::downgrade(&self.desk);
+        tokio::spawn(async move {
+            let mut looks = tokio::time::interval(Duration::from_secs(KEYS_LOOK_SECS));
+            looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                looks.tick().await;
+                let Some(desk) = desk.upgrade() else { return };
+                if let Err(error) =
+                    desk.ring.refresh(&desk.settings, &desk.stores, &*desk.clock).await
+                {
+                    tracing::warn!(%error, "the signing keys cannot be read; the known ones stay");
+                }
+            }
+        });
+        let desk = Arc::downgrade(&self.desk);
+        tokio::spawn(async move {
+            let mut sweeps = tokio::time::interval(Duration::from_secs(SWEEP_EVERY_SECS));
+            sweeps.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                sweeps.tick().await;
+                let Some(desk) = desk.upgrade() else { return };
+                sweep(&desk).await;
+            }
+        });
     }
 
     /// Whether a path is one of the issuer's. Those of what is turned off are not.
@@ -106,5 +155,23 @@ impl Issuer {
         }
         endpoints::dress(endpoint, &mut response);
         response
+    }
+}
+
+/// Removes from the stores what has ended. What fails is tried again next time.
+async fn sweep(desk: &Desk) {
+    let (stores, now) = (&desk.stores, desk.now());
+    let swept = [
+        ("grants", stores.grants.sweep(now).await),
+        ("agents", stores.agents.sweep(now).await),
+        ("revocations", stores.revocations.sweep(now).await),
+        ("signing keys", keys::sweep(stores, now).await),
+    ];
+    for (what, result) in swept {
+        match result {
+            Ok(0) => {}
+            Ok(count) => tracing::debug!(what, count, "what has ended was removed"),
+            Err(error) => tracing::warn!(what, %error, "what has ended could not be removed"),
+        }
     }
 }

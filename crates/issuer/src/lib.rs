@@ -43,7 +43,12 @@ mod consent;
 
 mod pages;
 
+mod discovery;
 mod seal;
+
+mod workload;
+
+pub mod keys;
 
 pub use issuer::{Issuer, IssuerError, IssuerSources};
 pub use reply::{Body, Response};

@@ -39,3 +39,16 @@ pub const REVOCATION_LOOK_MILLIS: u64 = 250;
 pub const SCOPES_MAX: usize = 512;
 /// Groups of one token; more make it unusable.
 pub const GROUPS_MAX: usize = 1_024;
+/// Parties in one chain of delegation (`act`); more make a token unusable.
+pub const ACTORS_MAX: usize = 8;
+/// Tokens that are known to be bad, so that a flood of one of them costs a look-up each.
+pub const TOKENS_REFUSED_MAX: usize = 10_000;
+/// A bad token is known to be bad for so many seconds at most.
+pub const TOKEN_REFUSED_SECS: u64 = 5;
+/// Look-ups of API keys at the same time; more wait.
+pub const API_KEY_LOOKUPS_MAX: usize = 64;
+/// The operator is told when revocations could not be read for so many seconds, and nobody is
+/// refused for it sooner.
+pub const REVOCATIONS_UNREAD_SECS: u64 = 5;
+/// The gate's own assertion to an issuer it asks about tokens is good for so many seconds.
+pub const INTROSPECTION_ASSERTION_SECS: u64 = 60;

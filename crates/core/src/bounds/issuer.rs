@@ -42,3 +42,14 @@ pub const CLIENT_DOCUMENTS_MAX: usize = 1_000;
 pub const CLIENT_DOCUMENT_FRESH_SECS: u64 = 600;
 /// A client metadata document that could not be had is not fetched again for so many seconds.
 pub const CLIENT_DOCUMENT_FAILED_SECS: u64 = 30;
+/// Each process looks for new signing keys every so many seconds.
+pub const KEYS_LOOK_SECS: u64 = 5;
+/// Signing keys that nothing valid was signed with are kept for so many seconds besides, in case the
+/// clock was wrong.
+pub const KEYS_KEPT_SECS: u64 = 7 * 24 * 3_600;
+/// That an agent was given a token is noted once in so many seconds.
+pub const USED_EVERY_SECS: u64 = 24 * 3_600;
+/// What has ended is removed from the stores every so many seconds.
+pub const SWEEP_EVERY_SECS: u64 = 60;
+/// A workload's token lives at most so many seconds.
+pub const WORKLOAD_TOKEN_SECS_MAX: u64 = 24 * 3_600;
