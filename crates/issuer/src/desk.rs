@@ -3,6 +3,7 @@
 //! Holds no state of its own that matters: codes, tokens, agents and keys are in the stores, so any
 //! process that shares them answers alike.
 
+use crate::document::Documents;
 use crate::issuer::{IssuerError, IssuerSources};
 use crate::keys::SigningRing;
 use crate::people::People;
@@ -33,6 +34,8 @@ pub(crate) struct Desk {
     pub(crate) ring: SigningRing,
     /// Fetches what agents refer to, trusting the system's CAs.
     pub(crate) fetcher: Fetcher,
+    /// What agents refer to, as it was fetched of late.
+    pub(crate) documents: Documents,
     /// The keys of issuers of workload tokens.
     pub(crate) workloads: WorkloadKeys,
 }
@@ -51,6 +54,7 @@ impl Desk {
         Ok(Self {
             people,
             fetcher: Fetcher::new(Trust::System)?,
+            documents: Documents::new(),
             workloads: WorkloadKeys::new(&settings.workloads)?,
             ring: SigningRing::new(sources.keys),
             settings,

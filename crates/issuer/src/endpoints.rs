@@ -10,6 +10,7 @@ use crate::discovery;
 use crate::error::OAuthError;
 use crate::pages::{self, MARK, STYLE};
 use crate::provider::{self, CALLBACK};
+use crate::registration::{self, REGISTER, REGISTRATION};
 use crate::reply::{self, Response};
 use crate::request::Request;
 use crate::settings::{IssuerSettings, SignIn};
@@ -49,6 +50,10 @@ pub(crate) enum Endpoint {
     Style,
     /// See [`MARK`].
     Mark,
+    /// See [`REGISTER`].
+    Register,
+    /// See [`REGISTRATION`].
+    Registration,
 }
 
 impl Endpoint {
@@ -63,6 +68,8 @@ impl Endpoint {
             CALLBACK => Some(Self::Callback),
             STYLE => Some(Self::Style),
             MARK => Some(Self::Mark),
+            REGISTER => Some(Self::Register),
+            _ if path.starts_with(REGISTRATION) => Some(Self::Registration),
             _ => None,
         }
     }
@@ -75,6 +82,7 @@ impl Endpoint {
                 !matches!(settings.sign_in, SignIn::Nobody)
             }
             Self::Callback => matches!(settings.sign_in, SignIn::Provider(_)),
+            Self::Register | Self::Registration => settings.registration.dynamic,
         }
     }
 
@@ -84,6 +92,8 @@ impl Endpoint {
             Self::Metadata | Self::Keys | Self::Style | Self::Mark => "GET, HEAD",
             Self::Authorize | Self::SignIn | Self::Consent => "GET, POST",
             Self::Callback => "GET",
+            Self::Register => "POST",
+            Self::Registration => "GET, PUT, DELETE",
         }
     }
 
@@ -96,9 +106,9 @@ impl Endpoint {
     /// they could learn without the browser. Never true of what signs people in.
     pub(crate) const fn is_for_scripts(self) -> bool {
         match self {
-            Self::Metadata | Self::Keys => true,
             Self::Authorize | Self::SignIn | Self::Consent | Self::Callback => false,
             Self::Style | Self::Mark => false,
+            Self::Metadata | Self::Keys | Self::Register | Self::Registration => true,
         }
     }
 
@@ -108,6 +118,7 @@ impl Endpoint {
             Self::Metadata | Self::Keys => Some("public, max-age=300"),
             Self::Style | Self::Mark => Some("public, max-age=3600"),
             Self::Authorize | Self::SignIn | Self::Consent | Self::Callback => None,
+            Self::Register | Self::Registration => None,
         }
     }
 }
@@ -127,6 +138,8 @@ pub(crate) async fn answer(
         Endpoint::Mark => Ok(pages::mark()),
         Endpoint::Metadata => Ok(discovery::metadata(desk)),
         Endpoint::Keys => Ok(discovery::keys(desk)),
+        Endpoint::Register => registration::register(desk, request).await,
+        Endpoint::Registration => registration::manage(desk, request).await,
     }
 }
 

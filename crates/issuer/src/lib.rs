@@ -46,6 +46,14 @@ mod pages;
 mod discovery;
 mod seal;
 
+mod clients;
+
+mod document;
+
+mod client_auth;
+
+mod registration;
+
 mod workload;
 
 pub mod keys;
