@@ -85,8 +85,8 @@ fn transaction(desk: &Desk, asking: &Asking<'_>, browser: &Browser) -> Transacti
     Transaction {
         id: browser::random(desk),
         expires: Transaction::ends(desk),
-        client: asking.client.id.clone(),
-        redirect_uri: asking.redirect_uri.to_owned(),
+        client: asking.client.id().to_owned(),
+        redirect_uri: asking.redirect_uri.clone(),
         state: asking.state().map(str::to_owned),
         challenge: asking.form.get("code_challenge").unwrap_or_default().to_owned(),
         resource: asking.resource().map(|found| found.identifier.clone()).unwrap_or_default(),

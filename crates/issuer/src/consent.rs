@@ -18,6 +18,7 @@ pub(crate) use question::client_name;
 use crate::authorize::answer::{self, Return};
 use crate::authorize::{client, proceed};
 use crate::browser::{Browser, Session};
+use crate::clients::Client;
 use crate::consent::question::Question;
 use crate::desk::Desk;
 use crate::error::{ErrorCode, OAuthError};
@@ -28,7 +29,7 @@ use crate::request::Request;
 use crate::transaction::{Step, Transaction, is_form_token};
 use http::Method;
 use std::collections::BTreeSet;
-use tollgate_core::stores::{AgentRecord, AuthMethod, Consent};
+use tollgate_core::stores::Consent;
 use tollgate_oauth::redirect;
 
 /// Where it is.
@@ -99,7 +100,7 @@ fn opened(desk: &Desk, browser: &Browser, form: &Form) -> Result<Transaction, Pr
 }
 
 /// The client of a transaction, if all that was judged still holds: it may have been cut off since.
-async fn standing(desk: &Desk, transaction: &Transaction) -> Result<AgentRecord, Problem> {
+async fn standing(desk: &Desk, transaction: &Transaction) -> Result<Client, Problem> {
     let bad = |error: OAuthError| Problem::bad_link(&error);
     let client = client::known(desk, &transaction.client).await.map_err(bad)?;
     client::check_redirect(&client, &transaction.redirect_uri).map_err(bad)?;
@@ -149,17 +150,16 @@ pub(crate) async fn remembered(
     let place = redirect::place(&transaction.redirect_uri);
     let subject = &session.person.subject;
     let grants = &desk.stores.grants;
-    let kept = grants.consent(subject, &client.id, &place, &transaction.resource).await?;
+    let kept = grants.consent(subject, client.id(), &place, &transaction.resource).await?;
     let wanted = wanted(desk, &client, transaction);
     Ok(kept
         .and_then(|kept| wanted.iter().all(|scope| kept.scopes.contains(scope)).then_some(wanted)))
 }
 
 /// Whether a consent may be believed the next time.
-fn is_memorable(client: &AgentRecord, redirect_uri: &str) -> bool {
-    let is_confidential = client.auth != AuthMethod::None;
+fn is_memorable(client: &Client, redirect_uri: &str) -> bool {
     let leaves = redirect_uri.starts_with("https://") && !redirect::is_loopback(redirect_uri);
-    is_confidential || leaves
+    !client.is_public() || leaves
 }
 
 /// Keeps what was agreed to, besides what was agreed to before, without what was left out now.
@@ -176,7 +176,7 @@ async fn remember(
     let grants = &desk.stores.grants;
     let (subject, resource) = (&session.person.subject, &transaction.resource);
     let place = redirect::place(&transaction.redirect_uri);
-    let before = grants.consent(subject, &client.id, &place, resource).await?;
+    let before = grants.consent(subject, client.id(), &place, resource).await?;
     let mut scopes: BTreeSet<String> = before.into_iter().flat_map(|old| old.scopes).collect();
     for asked in wanted(desk, client, transaction) {
         if kept.contains(&asked) {
@@ -187,7 +187,7 @@ async fn remember(
     }
     let consent = Consent {
         subject: subject.clone(),
-        client: client.id.clone(),
+        client: client.id().to_owned(),
         redirect: place,
         resource: resource.clone(),
         scopes: scopes.into_iter().collect(),
@@ -197,7 +197,7 @@ async fn remember(
 }
 
 /// What is asked for: what the client named, or else all that the resource has and it may ask for.
-fn wanted(desk: &Desk, client: &AgentRecord, transaction: &Transaction) -> Vec<String> {
+fn wanted(desk: &Desk, client: &Client, transaction: &Transaction) -> Vec<String> {
     if !transaction.scopes.is_empty() {
         return transaction.scopes.clone();
     }

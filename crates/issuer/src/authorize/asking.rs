@@ -4,12 +4,12 @@
 
 use crate::authorize::answer::Return;
 use crate::authorize::client;
+use crate::clients::Client;
 use crate::desk::Desk;
 use crate::error::OAuthError;
 use crate::form::Form;
 use crate::settings::ResourceSettings;
 use tollgate_core::bounds::people::STATE_BYTES_MAX;
-use tollgate_core::stores::AgentRecord;
 use tollgate_oauth::resource::Resource;
 use tollgate_oauth::scope;
 
@@ -18,8 +18,8 @@ use tollgate_oauth::scope;
 pub(crate) struct Asking<'a> {
     pub(crate) desk: &'a Desk,
     pub(crate) form: &'a Form,
-    pub(crate) client: AgentRecord,
-    pub(crate) redirect_uri: &'a str,
+    pub(crate) client: Client,
+    pub(crate) redirect_uri: String,
 }
 
 /// What `prompt` says.
@@ -47,21 +47,20 @@ impl<'a> Asking<'a> {
     /// # Errors
     /// The client is unknown or cut off, or the redirect URI is not exactly one of its own.
     ///
-    /// SPEC: OAuth 2.1 section 4.1.1 lets a client with one redirect URI leave it out; here it is
-    /// always required, so that the code is always bound to what the client said.
+    /// SPEC: OAuth 2.1 section 4.1.1: only a client with one redirect URI may leave it out.
     pub(crate) async fn read(desk: &'a Desk, form: &'a Form) -> Result<Self, OAuthError> {
         let found = client::known(desk, form.required("client_id")?).await?;
-        let redirect_uri = form.required("redirect_uri")?;
-        client::check_redirect(&found, redirect_uri)?;
+        let redirect_uri = match (form.get("redirect_uri"), found.only_redirect()) {
+            (None, Some(only)) => only.to_owned(),
+            _ => form.required("redirect_uri")?.to_owned(),
+        };
+        client::check_redirect(&found, &redirect_uri)?;
         Ok(Self { desk, form, client: found, redirect_uri })
     }
 
     /// Where complaints and the code go.
     pub(crate) fn back(&self) -> Return {
-        Return {
-            redirect_uri: self.redirect_uri.to_owned(),
-            state: self.state().map(str::to_owned),
-        }
+        Return { redirect_uri: self.redirect_uri.clone(), state: self.state().map(str::to_owned) }
     }
 
     /// What is echoed. One that cannot be echoed is refused by a check, and not echoed then.
@@ -81,8 +80,7 @@ impl<'a> Asking<'a> {
         let named = Resource::parse(named).ok()?;
         let all = &self.desk.settings.resources;
         let found = all.iter().find(|resource| named.is(&resource.identifier))?;
-        let routes = &self.client.routes;
-        (routes.is_empty() || routes.contains(&found.path)).then_some(found)
+        self.client.allows_route(&found.path).then_some(found)
     }
 
     /// The scopes asked for; `None` if they cannot be read.

@@ -70,7 +70,7 @@ fn it_takes_the_answer_in_the_query(asking: &Asking<'_>) -> Result<(), OAuthErro
 }
 
 fn the_client_may_use_codes(asking: &Asking<'_>) -> Result<(), OAuthError> {
-    if asking.client.grants.contains(&GrantType::AuthorizationCode) {
+    if asking.client.may(GrantType::AuthorizationCode) {
         return Ok(());
     }
     let text = "this client is not registered for the grant type `authorization_code`";

@@ -5,6 +5,7 @@
 
 use crate::authorize::client::TOOL;
 use crate::browser::{Browser, Session};
+use crate::clients::Client;
 use crate::consent::wanted;
 use crate::desk::Desk;
 use crate::form::Form;
@@ -15,7 +16,7 @@ use crate::reply::Response;
 use crate::transaction::{Step, Transaction, form_token};
 use http::StatusCode;
 use tollgate_core::bounds::people::CONSENT_CHOICES_MAX;
-use tollgate_core::stores::{AgentRecord, Origin};
+use tollgate_core::stores::Origin;
 use tollgate_oauth::redirect;
 use url::Url;
 
@@ -26,7 +27,7 @@ pub(crate) struct Question<'a> {
     pub(crate) browser: &'a Browser,
     pub(crate) session: &'a Session,
     pub(crate) transaction: &'a Transaction,
-    pub(crate) client: AgentRecord,
+    pub(crate) client: Client,
 }
 
 impl Question<'_> {
@@ -42,7 +43,7 @@ impl Question<'_> {
         let of = ConsentPage {
             host: pages::host(desk),
             client: &client_name(client),
-            origin: match client.origin {
+            origin: match client.record().origin {
                 Origin::Operator => "The operator of this gate added it.",
                 Origin::Registered { .. } => {
                     "It registered itself under this name. Nobody has checked who it is."
@@ -88,24 +89,24 @@ fn is_choice(scopes: &[String]) -> bool {
 }
 
 /// What a client calls itself.
-pub(crate) fn client_name(client: &AgentRecord) -> String {
-    let id = shown(&client.id, "a client without a name");
-    shown(&client.name, &id)
+pub(crate) fn client_name(client: &Client) -> String {
+    let id = shown(client.id(), "a client without a name");
+    shown(client.name(), &id)
 }
 
 /// Of a client that is a document: the host it is at.
-fn document_host(client: &AgentRecord) -> Option<String> {
-    match client.origin {
-        Origin::Document => Url::parse(&client.id).ok()?.host_str().map(String::from),
+fn document_host(client: &Client) -> Option<String> {
+    match client.record().origin {
+        Origin::Document => Url::parse(client.id()).ok()?.host_str().map(String::from),
         Origin::Operator | Origin::Registered { .. } => None,
     }
 }
 
 /// SPEC: MCP 2026-07-28 authorization, security considerations: whoever shows a genuine document can
 /// listen at a loopback port.
-fn warning(client: &AgentRecord) -> Option<&'static str> {
-    let is_local = client.redirect_uris.iter().all(|uri| redirect::is_loopback(uri));
-    (is_local && client.origin == Origin::Document).then_some(
+fn warning(client: &Client) -> Option<&'static str> {
+    let is_document = client.record().origin == Origin::Document;
+    (is_document && client.is_loopback_only()).then_some(
         "The answer goes to a program on the computer you are using, and any program there can claim \
          this name. Allow it only if you have just asked for this connection yourself.",
     )

@@ -24,19 +24,6 @@ pub(crate) struct Expected<'a> {
 
 /// Longest `sub`. SPEC: OpenID Connect Core 1.0 section 2: 255 ASCII characters.
 const SUBJECT_BYTES_MAX: usize = 255;
-/// What ID tokens may be signed with: all that have a public key.
-const ALGORITHMS: [Alg; 9] = [
-    Alg::Rs256,
-    Alg::Rs384,
-    Alg::Rs512,
-    Alg::Ps256,
-    Alg::Ps384,
-    Alg::Ps512,
-    Alg::Es256,
-    Alg::Es384,
-    Alg::EdDsa,
-];
-
 /// The person.
 ///
 /// # Errors
@@ -48,7 +35,7 @@ pub(crate) fn person(
     settings: &ProviderSettings,
 ) -> Result<Person, JwtFault> {
     let jwt = Jwt::read(token)?;
-    jwt.verify(keys, &ALGORITHMS)?;
+    jwt.verify(keys, &Alg::ALL)?;
     let claims = jwt.claims();
     check(claims, expected)?;
     let sub = claims.text("sub")?.filter(|sub| (1..=SUBJECT_BYTES_MAX).contains(&sub.len()));
