@@ -57,8 +57,8 @@ pub(crate) struct ConsentPage<'a> {
     pub(crate) warning: Option<&'a str>,
     pub(crate) person: &'a str,
     pub(crate) resource: &'a str,
-    pub(crate) place: &'a str,
-    pub(crate) scopes: &'a [ScopeWords<'a>],
+    pub(crate) place: &'a Words<'a>,
+    pub(crate) scopes: &'a [Words<'a>],
     /// Whether single scopes can be left out.
     pub(crate) is_choice: bool,
     pub(crate) transaction: &'a str,
@@ -66,9 +66,9 @@ pub(crate) struct ConsentPage<'a> {
     pub(crate) problem: Option<&'a str>,
 }
 
-/// A scope in words.
+/// Something in words, and what of it must be read to the letter.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct ScopeWords<'a> {
+pub(crate) struct Words<'a> {
     pub(crate) words: &'static str,
     pub(crate) exact: Option<&'a str>,
 }
@@ -167,7 +167,7 @@ fn source(url: &str) -> Option<String> {
 
 /// Our own name on pages: people are to compare it with the address bar.
 pub(crate) fn host(desk: &Desk) -> &str {
-    desk.settings.url.host_str().unwrap_or_default()
+    desk.issuer.split_once("://").map_or("", |(_, host)| host)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::desk::Desk;
 use crate::form::Form;
 use crate::pages::problem::Problem;
 use crate::pages::shown::shown;
-use crate::pages::{self, ConsentPage, ScopeWords, page};
+use crate::pages::{self, ConsentPage, Words, page};
 use crate::reply::Response;
 use crate::transaction::{Step, Transaction, form_token};
 use http::StatusCode;
@@ -39,7 +39,8 @@ impl Question<'_> {
         let token = token.ok_or_else(Problem::over)?;
         let scopes = wanted(desk, client, transaction);
         let id_host = document_host(client);
-        let place = place_in_words(&transaction.redirect_uri);
+        let place = redirect::place(&transaction.redirect_uri);
+        let place = place_in_words(&transaction.redirect_uri, &place);
         let of = ConsentPage {
             host: pages::host(desk),
             client: &client_name(client),
@@ -112,49 +113,48 @@ fn warning(client: &Client) -> Option<&'static str> {
     )
 }
 
-/// Where the person is sent back to, in words.
-fn place_in_words(redirect_uri: &str) -> String {
-    let place = redirect::place(redirect_uri);
+/// Where the person is sent back to, in words. `place` is the place of the redirect URI.
+fn place_in_words<'a>(redirect_uri: &str, place: &'a str) -> Words<'a> {
     if redirect::is_loopback(redirect_uri) {
-        let host = place.split_once("://").map_or(place.as_str(), |(_, host)| host);
-        return format!("a program on this computer ({host})");
+        let host = place.split_once("://").map_or(place, |(_, host)| host);
+        return Words { words: "a program on this computer,", exact: Some(host) };
     }
     match place.strip_prefix("https://") {
-        Some(host) => host.to_owned(),
-        None => format!("an app on this device ({place})"),
+        Some(host) => Words { words: "", exact: Some(host) },
+        None => Words { words: "an app on this device,", exact: Some(place) },
     }
 }
 
 /// A scope in words.
-fn words(scope: &str) -> ScopeWords<'_> {
+fn words(scope: &str) -> Words<'_> {
     match scope.strip_prefix(TOOL) {
-        Some("*") => ScopeWords { words: "call every tool", exact: None },
-        Some(tool) => ScopeWords { words: "call the tool", exact: Some(tool) },
-        None => ScopeWords { words: "use", exact: Some(scope) },
+        Some("*") => Words { words: "call every tool", exact: None },
+        Some(tool) => Words { words: "call the tool", exact: Some(tool) },
+        None => Words { words: "use", exact: Some(scope) },
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{ScopeWords, place_in_words, words};
+    use super::{Words, place_in_words, words};
+    use tollgate_oauth::redirect;
 
     #[test]
     fn scopes_are_said_in_words() {
-        let tool = ScopeWords { words: "call the tool", exact: Some("github__get_issue") };
+        let tool = Words { words: "call the tool", exact: Some("github__get_issue") };
         assert_eq!(words("tool:github__get_issue"), tool);
-        assert_eq!(words("files:read"), ScopeWords { words: "use", exact: Some("files:read") });
+        assert_eq!(words("files:read"), Words { words: "use", exact: Some("files:read") });
     }
 
     #[test]
     fn places_are_said_in_words() {
-        assert_eq!(place_in_words("https://claude.ai/api/cb?x=1"), "claude.ai");
-        assert_eq!(
-            place_in_words("http://127.0.0.1:4711/cb"),
-            "a program on this computer (127.0.0.1)"
-        );
-        assert_eq!(
-            place_in_words("com.example.app:/cb"),
-            "an app on this device (com.example.app:)"
-        );
+        for (uri, words, exact) in [
+            ("https://claude.ai/api/cb?x=1", "", "claude.ai"),
+            ("http://127.0.0.1:4711/cb", "a program on this computer,", "127.0.0.1"),
+            ("com.example.app:/cb", "an app on this device,", "com.example.app:"),
+        ] {
+            let place = redirect::place(uri);
+            assert_eq!(place_in_words(uri, &place), Words { words, exact: Some(exact) });
+        }
     }
 }
