@@ -1,9 +1,10 @@
-//! Lists, tables with names the operator chooses, and sections that can be switched `off`.
+//! Lists, tables with names the operator chooses, and sections in whose place a word may stand.
 
 use crate::config::cover::shown_name;
 use crate::config::decode::{At, Decode, found};
 use crate::config::reading::Reading;
 use crate::config::report::Pos;
+use crate::config::scalars::Scalar;
 use crate::config::tree::{Kind, Node};
 use serde_json::{Value, json};
 
@@ -138,5 +139,69 @@ impl<T: Decode> Decode for OffOr<T> {
 
     fn schema() -> Value {
         json!({ "anyOf": [{ "const": "off" }, T::schema()] })
+    }
+}
+
+/// A section, or a word that stands for one.
+#[derive(Clone, Debug)]
+pub(super) enum WordOr<W, T> {
+    /// The operator wrote the word.
+    Word(W),
+    /// The operator wrote keys.
+    Keys(T),
+}
+
+impl<W: Default, T> Default for WordOr<W, T> {
+    fn default() -> Self {
+        Self::Word(W::default())
+    }
+}
+
+impl<W: Scalar, T: Decode> Decode for WordOr<W, T> {
+    fn decode(node: &Node, reading: &mut Reading<'_>) -> Option<Self> {
+        let Kind::Scalar(word) = &node.kind else {
+            return T::decode(node, reading).map(Self::Keys);
+        };
+        if let Ok(word) = W::parse(word) {
+            return Some(Self::Word(word));
+        }
+        let message = format!("`{word}` is not a value of `{}`", reading.here());
+        reading.wrong(&node.at, message, format!("{}, or keys below it", W::FORM));
+        None
+    }
+
+    fn schema() -> Value {
+        json!({ "anyOf": [<W as Scalar>::schema(), T::schema()] })
+    }
+
+    fn spell(&self) -> Option<Value> {
+        match self {
+            Self::Word(word) => Scalar::spell(word),
+            Self::Keys(_) => None,
+        }
+    }
+}
+
+/// One value, or a list of them.
+#[derive(Clone, Debug)]
+pub(super) struct OneOrMany<T>(pub(super) Vec<At<T>>);
+
+impl<T> Default for OneOrMany<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Decode> Decode for OneOrMany<T> {
+    fn decode(node: &Node, reading: &mut Reading<'_>) -> Option<Self> {
+        if matches!(node.kind, Kind::List(_)) {
+            return List::decode(node, reading).map(|List(items)| Self(items));
+        }
+        let value = T::decode(node, reading)?;
+        Some(Self(vec![At { value, at: node.at.clone() }]))
+    }
+
+    fn schema() -> Value {
+        json!({ "anyOf": [T::schema(), List::<T>::schema()] })
     }
 }

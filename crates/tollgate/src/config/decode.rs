@@ -302,8 +302,8 @@ macro_rules! section {
     ) => {
         $(#[doc = $doc])*
         #[derive(Debug)]
-        pub(super) struct $name {
-            $( $(#[doc = $key_doc])* pub(super) $key: $slot ),+
+        pub(in crate::config) struct $name {
+            $( $(#[doc = $key_doc])* pub(in crate::config) $key: $slot ),+
         }
 
         impl Decode for $name {
