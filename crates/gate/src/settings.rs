@@ -71,12 +71,23 @@ pub struct NamePolicy {
 }
 
 /// Identity, the exception to "absent means off": off is written by the operator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum IdentitySettings {
     /// No identity section: the gate serves loopback only.
     LoopbackOnly,
     /// `identity: off`: anonymous callers from anywhere.
     Off,
+    /// Callers prove who they are, with every request.
+    Required(Box<Access>),
+}
+
+/// How callers prove who they are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Access {
+    /// Who may vouch for them.
+    pub identity: tollgate_identity::settings::IdentitySettings,
+    /// What each route is to issuers, in the order of the routes.
+    pub doors: Vec<tollgate_identity::settings::Door>,
 }
 
 /// Caps and deadlines towards clients. Meanings and defaults: `tollgate_core::bounds`.

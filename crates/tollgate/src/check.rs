@@ -62,7 +62,12 @@ fn summary(path: &Path, checked: &Checked) -> String {
     }
     line(
         "identity",
-        match settings.identity {
+        match &settings.identity {
+            IdentitySettings::Required(access) => {
+                let names: Vec<&str> =
+                    access.identity.issuers.iter().map(|issuer| issuer.name.as_str()).collect();
+                format!("required, by {}", names.join(", "))
+            }
             IdentitySettings::Off => "off, as written: anonymous callers from anywhere".to_owned(),
             IdentitySettings::LoopbackOnly => "none: callers on this machine only".to_owned(),
         },
