@@ -49,6 +49,37 @@ impl<T: Decode> Decode for List<T> {
     }
 }
 
+/// A list of sections. One that is wrong is left out, its mistakes recorded; the others are kept, so
+/// that they can still be compared.
+#[derive(Clone, Debug)]
+pub(super) struct Sections<T>(pub(super) Vec<At<T>>);
+
+impl<T> Default for Sections<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Decode> Decode for Sections<T> {
+    fn decode(node: &Node, reading: &mut Reading<'_>) -> Option<Self> {
+        let Kind::List(items) = &node.kind else {
+            let message =
+                format!("`{}` holds {} where a list belongs", reading.here(), found(node));
+            reading.wrong(&node.at, message, "write `[{ ... }]`, or lines that start with `-`");
+            return None;
+        };
+        let kept = items.iter().filter_map(|item| {
+            let value = T::decode(item, reading)?;
+            Some(At { value, at: item.at.clone() })
+        });
+        Some(Self(kept.collect()))
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "array", "items": T::schema() })
+    }
+}
+
 /// A mapping whose keys are names the operator chooses.
 #[derive(Clone, Debug)]
 pub(super) struct Table<T>(pub(super) Vec<Row<T>>);
@@ -166,7 +197,8 @@ impl<W: Scalar, T: Decode> Decode for WordOr<W, T> {
             return Some(Self::Word(word));
         }
         let message = format!("`{word}` is not a value of `{}`", reading.here());
-        reading.wrong(&node.at, message, format!("{}, or keys below it", W::FORM));
+        let words = W::FORM.trim_start_matches("one of: ").replace("` `", "`, `");
+        reading.wrong(&node.at, message, format!("write {words}, or keys below it"));
         None
     }
 

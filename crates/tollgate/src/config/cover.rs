@@ -113,8 +113,13 @@ impl Uncover<'_> {
     fn entry(&mut self, name: &Name, value: &Node, section: &Value) {
         let range = name.at.bytes.clone();
         let table = &section["additionalProperties"];
-        // A name without a value, among secrets, may be a secret itself.
-        let bare = matches!(value.kind, Kind::Empty) && !table["writeOnly"].is_null();
+        // A name without a value, among secrets, may be a secret itself: after `secret:,`, for one.
+        let properties = section["properties"].as_object();
+        let beside_secret = properties.is_some_and(|keys| {
+            keys.get(&name.text).is_none() && keys.values().any(|key| !key["writeOnly"].is_null())
+        });
+        let among_secrets = beside_secret || !table["writeOnly"].is_null();
+        let bare = matches!(value.kind, Kind::Empty) && among_secrets;
         if section.is_null() || bare {
             self.cover(range);
         } else {
