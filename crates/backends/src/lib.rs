@@ -1,5 +1,7 @@
 //! Implementations of the ports in `tollgate-core`. Only the binary names this crate.
 //!
-//! Today: sessions in memory. What must survive a restart or be shared by replicas comes beside it.
+//! Sessions live in the memory of one process. The stores of identity are there twice: in memory
+//! (`memory/identity.rs`), and in one file that survives restarts and that several processes share
+//! (`embedded.rs`). `tests/contract.rs` holds for both.
 
 pub mod memory;

@@ -3,16 +3,21 @@
 //! Sixty-four shards, each a mutex around a map: a call locks one of them for a look-up, so cores
 //! rarely meet. Counts per caller live beside them, sharded by caller. Bounded by the caps the gate
 //! passes in; emptied by sweeps, one shard at a time.
+//!
+//! Next: `memory/identity.rs`, the stores of identity.
+
+mod identity;
+
+pub use identity::MemoryIdentity;
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tollgate_core::clock::Millis;
 use tollgate_core::ids::SessionKey;
 use tollgate_core::principal::CallerKey;
-use tollgate_core::sessions::{Caps, Full, Lifetimes, Session, SessionBook};
+use tollgate_core::sessions::{Caps, Full, Session, SessionBook};
 
 const SHARDS: usize = 64;
 
@@ -119,12 +124,12 @@ impl SessionBook for MemorySessions {
         Some(session)
     }
 
-    fn sweep(&self, part: usize, now: Millis, life: Lifetimes) -> Vec<Arc<Session>> {
+    fn sweep(&self, part: usize, is_over: &dyn Fn(&Session) -> bool) -> Vec<Arc<Session>> {
         let mut over = Vec::new();
         {
             let mut shard = self.sessions[part % SHARDS].lock();
             shard.retain(|_, session| {
-                let ends = session.is_over(now, life);
+                let ends = is_over(session);
                 if ends {
                     over.push(session.clone());
                 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tollgate_backends::memory::MemorySessions;
 use tollgate_core::clock::Millis;
 use tollgate_core::ids::{EndpointId, SessionKey, UpstreamName, UpstreamSessionId};
-use tollgate_core::principal::CallerKey;
+use tollgate_core::principal::{CallerKey, Principal};
 use tollgate_core::sessions::{Caps, Full, Home, Lifetimes, Session, SessionBook};
 
 const CAPS: Caps = Caps { total: 4, per_caller: 2 };
@@ -25,11 +25,18 @@ fn session(key: u8, of: u8, now: u64) -> Session {
         version: 0,
     };
     let key = SessionKey([key; 16]);
-    Session::new(key, (caller(of), UpstreamName::from("up")), home, None, Millis(now))
+    Session::new(
+        key,
+        (caller(of), Principal::Anonymous, UpstreamName::from("up")),
+        home,
+        None,
+        Millis(now),
+    )
 }
 
 fn sweep(book: &dyn SessionBook, now: u64) -> Vec<u8> {
-    let swept = (0..book.parts()).flat_map(|part| book.sweep(part, Millis(now), LIFE));
+    let swept = (0..book.parts())
+        .flat_map(|part| book.sweep(part, &|session| session.is_over(Millis(now), LIFE)));
     swept.map(|session| session.key.0[0]).collect()
 }
 

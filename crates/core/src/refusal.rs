@@ -15,6 +15,12 @@ pub enum Reason {
     HostRefused,
     /// `Origin` is not one the operator allowed.
     OriginRefused,
+    /// The caller proved nothing, or what it presented is not good (any more).
+    Unauthenticated,
+    /// The credential is good, but not for this: scopes are missing.
+    ScopeInsufficient,
+    /// Whether the credential is good cannot be found out now.
+    IdentityUnavailable,
     /// No route has this path.
     RouteUnknown,
     /// The route does not serve this HTTP method.
@@ -86,6 +92,9 @@ impl Reason {
             Self::BadRequest => "bad_request",
             Self::HostRefused => "host_refused",
             Self::OriginRefused => "origin_refused",
+            Self::Unauthenticated => "unauthenticated",
+            Self::ScopeInsufficient => "insufficient_scope",
+            Self::IdentityUnavailable => "identity_unavailable",
             Self::RouteUnknown => "route_unknown",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::NotAcceptable => "not_acceptable",
@@ -120,6 +129,8 @@ impl Reason {
             Self::BadRequest
             | Self::HostRefused
             | Self::OriginRefused
+            | Self::Unauthenticated
+            | Self::ScopeInsufficient
             | Self::RouteUnknown
             | Self::MethodNotAllowed
             | Self::NotAcceptable
@@ -136,7 +147,7 @@ impl Reason {
             | Self::SessionUnknown
             | Self::CallerSessionsFull
             | Self::CallerStreamsFull => Blame::Caller,
-            Self::SessionsFull | Self::Draining => Blame::Operator,
+            Self::SessionsFull | Self::Draining | Self::IdentityUnavailable => Blame::Operator,
             Self::UpstreamDown
             | Self::UpstreamLost
             | Self::UpstreamTimeout
@@ -159,6 +170,8 @@ pub struct Refusal {
     /// Protocol versions to name as supported ([`Reason::VersionUnsupported`] only), and the one
     /// that was asked for.
     pub versions: Option<Box<VersionsOffered>>,
+    /// The value of `WWW-Authenticate`: how to become somebody who is not refused.
+    pub challenge: Option<Box<str>>,
 }
 
 /// What a version refusal tells the client.
@@ -173,13 +186,20 @@ pub struct VersionsOffered {
 impl Refusal {
     /// A refusal with its public sentence.
     pub fn new(reason: Reason, text: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason, text: text.into(), retry_after_secs: None, versions: None }
+        Self { reason, text: text.into(), retry_after_secs: None, versions: None, challenge: None }
     }
 
     /// The same refusal, naming when a retry can succeed.
     #[must_use]
     pub fn retry_after(mut self, secs: u32) -> Self {
         self.retry_after_secs = Some(secs);
+        self
+    }
+
+    /// The same refusal, with a challenge (RFC 6750 section 3).
+    #[must_use]
+    pub fn challenging(mut self, challenge: impl Into<Box<str>>) -> Self {
+        self.challenge = Some(challenge.into());
         self
     }
 

@@ -6,7 +6,7 @@
 
 use crate::clock::Millis;
 use crate::ids::{EndpointId, SessionKey, UpstreamName, UpstreamSessionId};
-use crate::principal::CallerKey;
+use crate::principal::{CallerKey, Principal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
@@ -17,6 +17,8 @@ pub struct Session {
     pub key: SessionKey,
     /// Whose caps it counts towards.
     pub caller: CallerKey,
+    /// Who opened it: it ends when they are cut off.
+    pub principal: Principal,
     /// The upstream it belongs to.
     pub upstream: UpstreamName,
     /// Where it lives now. Replaced as a whole when it is recovered.
@@ -82,7 +84,7 @@ impl Session {
     #[must_use]
     pub fn new(
         key: SessionKey,
-        (caller, upstream): (CallerKey, UpstreamName),
+        (caller, principal, upstream): (CallerKey, Principal, UpstreamName),
         home: Home,
         memory: Option<Arc<Memory>>,
         now: Millis,
@@ -90,6 +92,7 @@ impl Session {
         Self {
             key,
             caller,
+            principal,
             upstream,
             home,
             memory,
@@ -109,6 +112,7 @@ impl Session {
         Self {
             key: self.key,
             caller: self.caller,
+            principal: self.principal.clone(),
             upstream: self.upstream.clone(),
             home,
             memory,
@@ -126,6 +130,7 @@ impl Session {
         Self {
             key: self.key.of_leg(&upstream),
             caller: self.caller,
+            principal: self.principal.clone(),
             upstream,
             home,
             memory,
@@ -259,9 +264,9 @@ pub trait SessionBook: Send + Sync + std::fmt::Debug {
     /// Removes a session; `None` if it was not there.
     fn close(&self, key: SessionKey) -> Option<Arc<Session>>;
 
-    /// Removes and returns sessions whose life is over, looking at one `part` of `parts` of the
-    /// book, so that no single sweep holds up calls.
-    fn sweep(&self, part: usize, now: Millis, life: Lifetimes) -> Vec<Arc<Session>>;
+    /// Removes and returns sessions that are over, looking at one `part` of `parts` of the book, so
+    /// that no single sweep holds up calls.
+    fn sweep(&self, part: usize, is_over: &dyn Fn(&Session) -> bool) -> Vec<Arc<Session>>;
 
     /// In how many parts the book is swept.
     fn parts(&self) -> usize;

@@ -4,11 +4,13 @@
 //! type, size, JSON, JSON-RPC shape, era, and headers that contradict the body. What passes is
 //! forwarded as the bytes that were judged. Nothing here looks at sessions or upstreams.
 //!
-//! The only maker of [`Framed`]. Next: `identify.rs`.
+//! In two steps, since who calls is asked in between (`identify.rs`): [`arrive`] looks at the head,
+//! [`read`] at the rest. The only maker of [`Framed`]. Next: `permit.rs`.
 
 use crate::call::{Ask, Call, Post};
+use crate::identify::Caller;
 use crate::ledger::Ledger;
-use crate::listen::{self, Peer};
+use crate::listen;
 use crate::snapshot::{Route, Snapshot};
 use bytes::{Bytes, BytesMut};
 use http::header::{
@@ -21,7 +23,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use std::sync::Arc;
 use tollgate_core::bounds;
-use tollgate_core::principal::CallerKey;
+use tollgate_core::principal::Principal;
 use tollgate_core::refusal::{Reason, Refusal};
 use tollgate_mcp::era::{self, Era, legacy, modern};
 use tollgate_mcp::headers::{
@@ -30,24 +32,56 @@ use tollgate_mcp::headers::{
 use tollgate_mcp::json::{self, Body, Message};
 use tollgate_mcp::methods::Method;
 
-/// A judged request.
+/// A request for a route, of which only the head was looked at.
+#[derive(Debug)]
+pub struct Arrival {
+    /// The route.
+    pub route: Arc<Route>,
+    /// Its head.
+    pub head: Parts,
+    body: Incoming,
+}
+
+/// A judged request of a known caller.
 #[derive(Debug)]
 pub struct Framed {
     call: Call,
+    caller: Caller,
 }
 
 impl Framed {
     /// A call of an agent on HTTP+SSE, or one the gate makes for it: what is asked was judged by
     /// [`message`], or asks nothing but the gate's own.
     #[must_use]
-    pub(crate) fn for_agent(route: Arc<Route>, ask: Ask, caller: CallerKey) -> Self {
-        Self { call: Call { route, ask, session_id: None, user_agent: None, caller } }
+    pub(crate) fn for_agent(route: Arc<Route>, ask: Ask, caller: Caller) -> Self {
+        let key = caller.key();
+        let call = Call { route, ask, session_id: None, user_agent: None, caller: key };
+        Self { call, caller }
     }
 
-    /// Gives up the proof for the call.
+    /// The call.
     #[must_use]
-    pub fn into_call(self) -> Call {
-        self.call
+    pub const fn call(&self) -> &Call {
+        &self.call
+    }
+
+    /// Who calls.
+    #[must_use]
+    pub const fn principal(&self) -> &Principal {
+        self.caller.principal()
+    }
+
+    /// The same call as one of this session.
+    #[must_use]
+    pub fn in_session(mut self, id: Option<HeaderValue>) -> Self {
+        self.call.session_id = id;
+        self
+    }
+
+    /// Gives up the proof for its parts.
+    #[must_use]
+    pub fn into_parts(self) -> (Call, Principal) {
+        (self.call, self.caller.into_principal())
     }
 }
 
@@ -55,22 +89,30 @@ impl Framed {
 pub const ALLOWED: (HeaderName, HeaderValue) =
     (ALLOW, HeaderValue::from_static("POST, GET, DELETE, OPTIONS"));
 
-/// Judges one request.
+/// Looks at the head of a request, as far as it says where it wants to go.
 ///
 /// # Errors
-/// Any refusal whose blame is the caller's; the ledger then knows the id to answer with.
-pub async fn read(
-    snapshot: &Snapshot,
-    request: Request<Incoming>,
-    peer: &Peer,
-    ledger: &mut Ledger,
-) -> Result<Framed, Refusal> {
+/// [`Reason::RouteUnknown`], and what is wrong with names and headers.
+pub fn arrive(snapshot: &Snapshot, request: Request<Incoming>) -> Result<Arrival, Refusal> {
     let (head, body) = request.into_parts();
     vet(snapshot, &head)?;
     let Some(route) = snapshot.routes.get(head.uri.path()).cloned() else {
         let text = "nothing is served at this path: use a route the operator configured";
         return Err(Refusal::new(Reason::RouteUnknown, text));
     };
+    Ok(Arrival { route, head, body })
+}
+
+/// Judges the rest of a request.
+///
+/// # Errors
+/// Any refusal whose blame is the caller's; the ledger then knows the id to answer with.
+pub async fn read(
+    snapshot: &Snapshot,
+    (arrival, caller): (Arrival, Caller),
+    ledger: &mut Ledger,
+) -> Result<Framed, Refusal> {
+    let Arrival { route, head, body } = arrival;
     let session_id = head.headers.get(MCP_SESSION_ID).cloned();
     let ask = match head.method {
         HttpMethod::POST => {
@@ -93,9 +135,9 @@ pub async fn read(
             return Err(Refusal::new(Reason::MethodNotAllowed, text));
         }
     };
-    let caller = CallerKey::of_address(peer.address.ip());
     let user_agent = head.headers.get(USER_AGENT).filter(|_| route.soft_sessions).cloned();
-    Ok(Framed { call: Call { route, ask, session_id, user_agent, caller } })
+    let call = Call { route, ask, session_id, user_agent, caller: caller.key() };
+    Ok(Framed { call, caller })
 }
 
 /// What every request must fulfil, whatever it asks for.

@@ -24,7 +24,7 @@ use crate::body::GateBody;
 use crate::call::{Ask, Post};
 use crate::frame::{self, Framed};
 use crate::gate::Gate;
-use crate::identify::{self, Identified};
+use crate::identify::{self, Caller};
 use crate::ledger::Ledger;
 use crate::listen::Peer;
 use crate::path;
@@ -41,7 +41,6 @@ use lane::Lane;
 use pump::Carrier;
 use std::collections::HashMap;
 use std::sync::Arc;
-use tollgate_core::principal::CallerKey;
 use tollgate_core::refusal::{Blame, Reason, Refusal};
 use tollgate_mcp::era::Era;
 use tollgate_mcp::json::Kind;
@@ -103,19 +102,18 @@ pub(crate) async fn serve(
 ) -> Result<Response<GateBody>, Refusal> {
     let (head, body) = request.into_parts();
     frame::vet(snapshot, &head)?;
-    let caller = CallerKey::of_address(peer.address.ip());
+    let caller = identify::caller(&snapshot.identify, peer.address.ip());
     match (door, &head.method) {
         (Door::Stream(route), &HttpMethod::GET) => open(gate, snapshot, (route, caller), &head),
         (Door::Messages(route), &HttpMethod::POST) => {
             let sealed = sealed(&head)?;
             let post = frame::message(snapshot, route, (&head, body), ledger).await?;
             let framed = Framed::for_agent(route.clone(), Ask::Post(Box::new(post)), caller);
-            let identified = identify::caller(&snapshot.identify, framed);
-            let owner = (&route.path, identified.principal());
+            let owner = (&route.path, framed.principal());
             let lane = gate.lanes.find(&snapshot.seal, owner, sealed.as_bytes());
             let lane = lane.ok_or_else(session::unknown)?;
             let carrier = Carrier { gate: gate.clone(), snapshot: snapshot.clone(), lane };
-            take(carrier, identified, ledger.id.clone()).await?;
+            take(carrier, framed, ledger.id.clone()).await?;
             Ok(reply::accepted())
         }
         // Clients that try newer transports first take this status for "open a stream here".
@@ -135,17 +133,17 @@ pub(crate) async fn serve(
 fn open(
     gate: &Arc<Gate>,
     snapshot: &Arc<Snapshot>,
-    (route, caller): (&Arc<Route>, CallerKey),
+    (route, caller): (&Arc<Route>, Caller),
     head: &Parts,
 ) -> Result<Response<GateBody>, Refusal> {
     frame::accepts(&head.headers, "text/event-stream")?;
-    let framed = Framed::for_agent(route.clone(), Ask::Stream { last_event_id: None }, caller);
-    let identified = identify::caller(&snapshot.identify, framed);
-    let permitted = permit::decide(&snapshot.permit, identified);
-    let (_, principal) = admit::take(&snapshot.admit, &gate.drain, permitted)?.into_parts();
+    let ask = Ask::Stream { last_event_id: None };
+    let framed = Framed::for_agent(route.clone(), ask, caller.clone());
+    let permitted = permit::decide(&snapshot.permit, framed);
+    admit::take(&snapshot.admit, &gate.drain, permitted)?;
     let limits = &snapshot.settings.limits;
-    let slot = gate.streams.open(caller, limits.streams_per_caller_max)?;
-    let (lane, far) = Lane::new(route.path.clone(), (caller, principal), &*gate.entropy);
+    let slot = gate.streams.open(caller.key(), limits.streams_per_caller_max)?;
+    let (lane, far) = Lane::new(route.path.clone(), caller, &*gate.entropy);
     let sealed = lane.sealed(&snapshot.seal, &*gate.entropy).ok_or_else(|| {
         Refusal::new(Reason::Internal, "the URL to post to cannot be made: please report it")
     })?;
@@ -171,19 +169,19 @@ fn sealed(head: &Parts) -> Result<String, Refusal> {
 }
 
 /// Takes a message on: a request is carried by the stream, anything else at once.
-async fn take(carrier: Carrier, identified: Identified, id: Option<Bytes>) -> Result<(), Refusal> {
-    let Ask::Post(post) = &identified.call().ask else { return Ok(()) };
+async fn take(carrier: Carrier, framed: Framed, id: Option<Bytes>) -> Result<(), Refusal> {
+    let Ask::Post(post) = &framed.call().ask else { return Ok(()) };
     let (is_request, method) = (is_request(post), post.method);
     let refused = out_of_turn(post, &carrier.lane);
     let lane = carrier.lane.clone();
     lane.note_use();
-    let identified = identified.in_session(lane.session());
+    let framed = framed.in_session(lane.session());
     if is_request {
         let id = id.unwrap_or_default();
         let begins = method == Method::Initialize && refused.is_none();
         let handed = lane.hand_over(match refused {
             Some(refusal) => Box::pin(async move { carrier.lane.refuse(&refusal, &id).await }),
-            None => Box::pin(carrier.call(identified, (method, id))),
+            None => Box::pin(carrier.call(framed, (method, id))),
         });
         let handed = handed.await;
         if handed.is_err() && begins {
@@ -194,7 +192,7 @@ async fn take(carrier: Carrier, identified: Identified, id: Option<Bytes>) -> Re
     if let Some(refusal) = refused {
         return Err(refusal);
     }
-    let carried = path::onward(&carrier.gate, &carrier.snapshot, identified).await;
+    let carried = path::onward(&carrier.gate, &carrier.snapshot, framed).await;
     settled(carried.map(drop), &lane)?;
     if method == Method::Initialized {
         carrier.listen().await;

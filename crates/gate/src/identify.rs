@@ -1,12 +1,12 @@
-//! Who calls? Without an identity section: somebody anonymous, counted by address.
+//! Who calls? Judged from the head of a request, before a byte of its body is read: who cannot prove
+//! anything learns the same, whatever was sent.
 //!
-//! The only maker of [`Identified`]. The stage runs also when identity is off, so that the path
-//! never changes shape. Next: `permit.rs`.
+//! The only maker of [`Caller`]. The stage runs also when identity is off, so that the path never
+//! changes shape; then somebody anonymous calls, counted by address. Next: back to `frame.rs` for the
+//! body.
 
-use crate::call::Call;
-use crate::frame::Framed;
-use http::HeaderValue;
-use tollgate_core::principal::Principal;
+use std::net::IpAddr;
+use tollgate_core::principal::{CallerKey, Principal};
 
 /// How callers prove who they are.
 #[derive(Debug)]
@@ -15,52 +15,39 @@ pub enum Identify {
     Anonymous,
 }
 
-/// A call whose caller is known.
-#[derive(Debug)]
-pub struct Identified {
-    call: Call,
+/// Somebody who is known as well as the configuration demands.
+#[derive(Clone, Debug)]
+pub struct Caller {
     principal: Principal,
+    key: CallerKey,
 }
 
-impl Identified {
-    /// The call.
-    #[must_use]
-    pub const fn call(&self) -> &Call {
-        &self.call
-    }
-
+impl Caller {
     /// Who calls.
     #[must_use]
     pub const fn principal(&self) -> &Principal {
         &self.principal
     }
 
-    /// The same call as one of this session.
+    /// Whom caps count, and whom isolation keeps apart.
     #[must_use]
-    pub fn in_session(mut self, id: Option<HeaderValue>) -> Self {
-        self.call.session_id = id;
-        self
+    pub const fn key(&self) -> CallerKey {
+        self.key
     }
 
-    /// Gives up the proof for its parts.
+    /// Gives up the proof for who it is.
     #[must_use]
-    pub fn into_parts(self) -> (Call, Principal) {
-        (self.call, self.principal)
+    pub fn into_principal(self) -> Principal {
+        self.principal
     }
-}
-
-/// A call that the gate makes for somebody who has proven who they are with an earlier one.
-#[must_use]
-pub(crate) fn on_behalf_of(principal: Principal, framed: Framed) -> Identified {
-    Identified { call: framed.into_call(), principal }
 }
 
 /// Finds out who calls.
 #[must_use]
-pub fn caller(identify: &Identify, framed: Framed) -> Identified {
+pub fn caller(identify: &Identify, address: IpAddr) -> Caller {
     match identify {
         Identify::Anonymous => {
-            Identified { call: framed.into_call(), principal: Principal::Anonymous }
+            Caller { principal: Principal::Anonymous, key: CallerKey::of_address(address) }
         }
     }
 }

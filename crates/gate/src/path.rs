@@ -7,10 +7,10 @@ use crate::admit;
 use crate::body::GateBody;
 use crate::cors;
 use crate::forward;
-use crate::frame;
+use crate::frame::{self, Framed};
 use crate::gate::Gate;
 use crate::http_sse;
-use crate::identify::{self, Identified};
+use crate::identify;
 use crate::ledger::Ledger;
 use crate::listen::Peer;
 use crate::permit;
@@ -77,22 +77,23 @@ async fn carry(
         // Boxed: nearly nobody goes this way, and every call would carry its size.
         return Box::pin(http_sse::serve(gate, snapshot, (door, request), peer, ledger)).await;
     }
-    let framed = frame::read(snapshot, request, peer, ledger).await?;
-    let identified = identify::caller(&snapshot.identify, framed);
-    if identified.call().route.soft_sessions {
-        return Box::pin(soft::recognised(gate, snapshot, identified)).await;
+    let arrival = frame::arrive(snapshot, request)?;
+    let caller = identify::caller(&snapshot.identify, peer.address.ip());
+    let framed = frame::read(snapshot, (arrival, caller), ledger).await?;
+    if framed.call().route.soft_sessions {
+        return Box::pin(soft::recognised(gate, snapshot, framed)).await;
     }
-    onward(gate, snapshot, identified).await
+    onward(gate, snapshot, framed).await
 }
 
-/// The path from a known caller to the response. Agents on HTTP+SSE enter here, whose messages come in
+/// The path from a judged call to the response. Agents on HTTP+SSE enter here, whose messages come in
 /// and leave by other requests; and agents without a session id, once that was found.
 pub(crate) async fn onward(
     gate: &Arc<Gate>,
     snapshot: &Arc<Snapshot>,
-    identified: Identified,
+    framed: Framed,
 ) -> Result<Response<GateBody>, Refusal> {
-    let permitted = permit::decide(&snapshot.permit, identified);
+    let permitted = permit::decide(&snapshot.permit, framed);
     let admitted = admit::take(&snapshot.admit, &gate.drain, permitted)?;
     let routed = route::choose(gate, snapshot, admitted).await?;
     forward::send(gate, snapshot, routed).await

@@ -4,7 +4,7 @@
 //! Next: `admit.rs`.
 
 use crate::call::Call;
-use crate::identify::Identified;
+use crate::frame::Framed;
 use tollgate_core::principal::Principal;
 
 /// What is allowed.
@@ -31,10 +31,10 @@ impl Permitted {
 
 /// Decides whether the call may be made at all.
 #[must_use]
-pub fn decide(permit: &Permit, identified: Identified) -> Permitted {
+pub fn decide(permit: &Permit, framed: Framed) -> Permitted {
     match permit {
         Permit::Open => {
-            let (call, principal) = identified.into_parts();
+            let (call, principal) = framed.into_parts();
             Permitted { call, principal }
         }
     }

@@ -4,7 +4,7 @@
 //! and to language models (one sentence that says what to do).
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::json;
 use tollgate_core::refusal::{Blame, Reason, Refusal};
@@ -32,6 +32,9 @@ pub const fn answer(reason: Reason) -> (StatusCode, i64) {
         Reason::HeaderMismatch => (StatusCode::BAD_REQUEST, -32020),
         Reason::MethodUnknown => (StatusCode::NOT_FOUND, -32601),
         Reason::VersionUnsupported => (StatusCode::BAD_REQUEST, -32022),
+        Reason::Unauthenticated => (StatusCode::UNAUTHORIZED, -31005),
+        Reason::ScopeInsufficient => (StatusCode::FORBIDDEN, -31006),
+        Reason::IdentityUnavailable => (StatusCode::SERVICE_UNAVAILABLE, -31007),
         Reason::HostRefused | Reason::OriginRefused => (StatusCode::FORBIDDEN, -32600),
         Reason::RouteUnknown | Reason::SessionUnknown => (StatusCode::NOT_FOUND, -32600),
         Reason::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, -32600),
@@ -94,6 +97,10 @@ pub fn refuse(refusal: &Refusal, id: Option<&[u8]>) -> Response<GateBody> {
     let headers = response.headers_mut();
     if let Some(secs) = refusal.retry_after_secs {
         headers.insert(RETRY_AFTER, HeaderValue::from(secs));
+    }
+    let challenge = refusal.challenge.as_deref();
+    if let Some(challenge) = challenge.and_then(|text| HeaderValue::from_str(text).ok()) {
+        headers.insert(WWW_AUTHENTICATE, challenge);
     }
     match refusal.reason {
         Reason::MethodNotAllowed => {

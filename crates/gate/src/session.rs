@@ -123,7 +123,7 @@ impl Sessions {
         let id = id.and_then(|id| HeaderValue::from_str(&id).ok());
         let id =
             id.ok_or_else(|| Refusal::new(Reason::Internal, "the session id cannot be made"))?;
-        let owner = (caller, bounds.upstream.clone());
+        let owner = (caller, bounds.principal.clone(), bounds.upstream.clone());
         let session = Session::new(SessionKey(key), owner, home, memory, self.clock.now());
         self.book.open(session, caps).map_err(refuse_full)?;
         Ok(id)
@@ -273,7 +273,14 @@ impl Sessions {
     /// Removes sessions whose life is over from one part of the book, and ends their streams.
     #[must_use]
     pub fn sweep(&self, part: usize, life: Lifetimes) -> Vec<Arc<Session>> {
-        let over = self.book.sweep(part, self.clock.now(), life);
+        let now = self.clock.now();
+        self.end_where(part, &|session| session.is_over(now, life))
+    }
+
+    /// Removes sessions of one part of the book, and ends their streams.
+    #[must_use]
+    pub fn end_where(&self, part: usize, is_over: &dyn Fn(&Session) -> bool) -> Vec<Arc<Session>> {
+        let over = self.book.sweep(part, is_over);
         for session in &over {
             self.end_streams(session.key);
         }

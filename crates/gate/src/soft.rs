@@ -14,8 +14,8 @@
 
 use crate::body::GateBody;
 use crate::call::{Ask, Call};
+use crate::frame::Framed;
 use crate::gate::Gate;
-use crate::identify::Identified;
 use crate::path;
 use crate::snapshot::Snapshot;
 use http::{HeaderValue, Response};
@@ -37,20 +37,20 @@ use tollgate_mcp::methods::Method;
 pub(crate) async fn recognised(
     gate: &Arc<Gate>,
     snapshot: &Arc<Snapshot>,
-    identified: Identified,
+    framed: Framed,
 ) -> Result<Response<GateBody>, Refusal> {
-    let step = Step::of(identified.call());
-    let mark = gate.soft.mark(identified.call(), identified.principal());
+    let step = Step::of(framed.call());
+    let mark = gate.soft.mark(framed.call(), framed.principal());
     let now = gate.clock.now();
-    let identified = match step {
-        Step::Within | Step::End if identified.call().session_id.is_none() => {
+    let framed = match step {
+        Step::Within | Step::End if framed.call().session_id.is_none() => {
             let found = gate.soft.find(&mark, now);
-            identified.in_session(found)
+            framed.in_session(found)
         }
-        Step::Within | Step::End | Step::Begin | Step::Apart => identified,
+        Step::Within | Step::End | Step::Begin | Step::Apart => framed,
     };
-    let id = identified.call().session_id.clone();
-    let carried = path::onward(gate, snapshot, identified).await;
+    let id = framed.call().session_id.clone();
+    let carried = path::onward(gate, snapshot, framed).await;
     let is_over = match &carried {
         Ok(response) => {
             let opened = response.headers().get(MCP_SESSION_ID).filter(|_| step == Step::Begin);

@@ -4,5 +4,30 @@
 //! Endpoints, in the order a client meets them: metadata, registration, authorization with sign-in
 //! and consent, token, revocation, introspection. Knows nothing of MCP or of the gate; what both need
 //! to know of one another (keys, revocations) goes through ports.
+//!
+//! Read in this order.
 
 pub mod settings;
+
+mod issuer;
+
+mod endpoints;
+
+mod request;
+
+mod form;
+
+mod reply;
+
+mod error;
+
+mod desk;
+
+mod discovery;
+
+mod workload;
+
+pub mod keys;
+
+pub use issuer::{Issuer, IssuerError, IssuerSources};
+pub use reply::{Body, Response};

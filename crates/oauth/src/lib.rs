@@ -7,3 +7,33 @@
 //! Read in this order.
 
 pub mod keys;
+
+pub mod jwt;
+
+pub mod access_token;
+
+pub mod assertion;
+
+pub mod secret;
+
+pub mod pkce;
+
+pub mod json;
+
+pub mod base64url;
+
+pub mod scope;
+
+pub mod resource;
+
+pub mod redirect;
+
+pub mod client_id;
+
+pub mod registration;
+
+pub mod error;
+
+pub mod challenge;
+
+pub mod metadata;

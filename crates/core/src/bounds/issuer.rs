@@ -24,3 +24,32 @@ pub const REGISTERED_PER_ADDRESS_MAX: usize = 100;
 pub const REGISTERED_UNUSED_SECS: u64 = 24 * 3_600;
 /// A client assertion lives at most so many seconds (RFC 7523).
 pub const ASSERTION_SECS_MAX: u64 = 600;
+/// Parameters of one form: OAuth needs some 20.
+pub const FORM_FIELDS_MAX: usize = 100;
+/// Longest `client_id`, in bytes: those that are URLs are the longest.
+pub const CLIENT_ID_BYTES_MAX: usize = 1_024;
+/// Longest redirect URI, in bytes.
+pub const REDIRECT_BYTES_MAX: usize = 2_048;
+/// Redirect URIs of one agent.
+pub const REDIRECTS_MAX: usize = 20;
+/// Longest name of an agent, in characters: people read it whole before they consent.
+pub const CLIENT_NAME_CHARS_MAX: usize = 128;
+/// Longest other text an agent registers, in bytes: a URL, a version, an address.
+pub const CLIENT_TEXT_BYTES_MAX: usize = 2_048;
+/// Client metadata documents that are remembered, with those that failed.
+pub const CLIENT_DOCUMENTS_MAX: usize = 1_000;
+/// A client metadata document is believed for so many seconds.
+pub const CLIENT_DOCUMENT_FRESH_SECS: u64 = 600;
+/// A client metadata document that could not be had is not fetched again for so many seconds.
+pub const CLIENT_DOCUMENT_FAILED_SECS: u64 = 30;
+/// Each process looks for new signing keys every so many seconds.
+pub const KEYS_LOOK_SECS: u64 = 5;
+/// Signing keys that nothing valid was signed with are kept for so many seconds besides, in case the
+/// clock was wrong.
+pub const KEYS_KEPT_SECS: u64 = 7 * 24 * 3_600;
+/// That an agent was given a token is noted once in so many seconds.
+pub const USED_EVERY_SECS: u64 = 24 * 3_600;
+/// What has ended is removed from the stores every so many seconds.
+pub const SWEEP_EVERY_SECS: u64 = 60;
+/// A workload's token lives at most so many seconds.
+pub const WORKLOAD_TOKEN_SECS_MAX: u64 = 24 * 3_600;

@@ -12,3 +12,11 @@ pub const CLIENT_DOCUMENT_BYTES_MAX: usize = 5 * KIB;
 pub const CLIENT_DOCUMENT_MILLIS: u64 = 2_500;
 /// Fetches at the same time.
 pub const FETCHES_MAX: usize = 64;
+/// Longest head of an answer to a fetch, in bytes.
+pub const FETCH_HEAD_BYTES_MAX: usize = 16 * KIB;
+/// Most header fields of such an answer.
+pub const FETCH_HEADERS_MAX: usize = 64;
+/// Addresses of one name that a fetch tries.
+pub const FETCH_ADDRESSES_MAX: usize = 4;
+/// Addresses of one name that are judged; a name with more is not fetched from.
+pub const FETCH_ADDRESSES_JUDGED_MAX: usize = 64;

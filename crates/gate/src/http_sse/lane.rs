@@ -7,6 +7,7 @@
 //!
 //! Next: `stream.rs`.
 
+use crate::identify::Caller;
 use crate::reply;
 use crate::seal::{Purpose, Seal};
 use futures_util::future::BoxFuture;
@@ -23,7 +24,7 @@ use tollgate_core::bounds::{
 };
 use tollgate_core::clock::Entropy;
 use tollgate_core::ids::RoutePath;
-use tollgate_core::principal::{CallerKey, Principal};
+use tollgate_core::principal::Principal;
 use tollgate_core::refusal::{Reason, Refusal};
 use tollgate_mcp::sse;
 
@@ -73,8 +74,7 @@ impl Lanes {
 pub(super) struct Lane {
     key: Key,
     pub(super) route: RoutePath,
-    pub(super) caller: CallerKey,
-    pub(super) principal: Principal,
+    pub(super) caller: Caller,
     work: mpsc::Sender<Work>,
     events: mpsc::Sender<bytes::Bytes>,
     talk: Mutex<Talk>,
@@ -103,11 +103,7 @@ pub(super) struct Far {
 }
 
 impl Lane {
-    pub(super) fn new(
-        route: RoutePath,
-        (caller, principal): (CallerKey, Principal),
-        entropy: &dyn Entropy,
-    ) -> (Arc<Self>, Far) {
+    pub(super) fn new(route: RoutePath, caller: Caller, entropy: &dyn Entropy) -> (Arc<Self>, Far) {
         let mut key = [0; 16];
         entropy.fill(&mut key);
         let (work, far_work) = mpsc::channel(HTTP_SSE_WAITING_MAX);
@@ -116,7 +112,6 @@ impl Lane {
             key,
             route,
             caller,
-            principal,
             work,
             events,
             talk: Mutex::new(Talk::New),
@@ -128,7 +123,7 @@ impl Lane {
 
     /// The key as the agent gets it.
     pub(super) fn sealed(&self, seal: &Seal, entropy: &dyn Entropy) -> Option<String> {
-        let context = [self.route.as_str().as_bytes(), self.principal.binding()];
+        let context = [self.route.as_str().as_bytes(), self.caller.principal().binding()];
         seal.seal(Purpose::HttpSse, &context, &self.key, entropy)
     }
 

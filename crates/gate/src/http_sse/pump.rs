@@ -11,7 +11,6 @@ use crate::call::Ask;
 use crate::frame::Framed;
 use crate::gate::Gate;
 use crate::http_sse::lane::Lane;
-use crate::identify::{self, Identified};
 use crate::path;
 use crate::snapshot::Snapshot;
 use bytes::Bytes;
@@ -61,8 +60,8 @@ struct Said {
 
 impl Carrier {
     /// Carries a request, and says what it is answered.
-    pub(super) async fn call(self, identified: Identified, (method, id): (Method, Bytes)) {
-        let carried = self.onward(&self.snapshot, identified).await;
+    pub(super) async fn call(self, framed: Framed, (method, id): (Method, Bytes)) {
+        let carried = self.onward(&self.snapshot, framed).await;
         if method == Method::Initialize {
             let answered = carried.as_ref().ok().filter(|it| it.status().is_success());
             let session = answered.map(|it| it.headers().get(MCP_SESSION_ID).cloned());
@@ -154,17 +153,16 @@ impl Carrier {
         let Some(route) = snapshot.routes.get(self.lane.route.as_str()) else {
             return Err(crate::session::unknown());
         };
-        let framed = Framed::for_agent(route.clone(), ask, self.lane.caller);
-        let identified = identify::on_behalf_of(self.lane.principal.clone(), framed);
-        self.onward(&snapshot, identified.in_session(Some(session))).await
+        let framed = Framed::for_agent(route.clone(), ask, self.lane.caller.clone());
+        self.onward(&snapshot, framed.in_session(Some(session))).await
     }
 
     async fn onward(
         &self,
         snapshot: &Arc<Snapshot>,
-        identified: Identified,
+        framed: Framed,
     ) -> Result<Response<GateBody>, Refusal> {
-        let carried = path::onward(&self.gate, snapshot, identified);
+        let carried = path::onward(&self.gate, snapshot, framed);
         path::contained(&self.gate.panics, carried).await
     }
 

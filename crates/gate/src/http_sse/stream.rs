@@ -7,7 +7,6 @@ use crate::call::Ask;
 use crate::frame::Framed;
 use crate::gate::Gate;
 use crate::http_sse::lane::{Far, Lane, Work};
-use crate::identify;
 use crate::path;
 use crate::session::Bounds;
 use crate::snapshot::Snapshot;
@@ -118,7 +117,7 @@ impl AgentStream {
                 seal: &snapshot.seal,
                 route: &self.lane.route,
                 upstream: route.keeper(),
-                principal: &self.lane.principal,
+                principal: self.lane.caller.principal(),
                 life: snapshot.settings.sessions.life,
             };
             self.gate.sessions.find(bounds, id.as_bytes())
@@ -194,9 +193,8 @@ async fn end_session(gate: Arc<Gate>, lane: Arc<Lane>, id: HeaderValue) {
     let snapshot = gate.snapshot();
     // A route that is gone took its sessions' way with it: they end by their own time.
     let Some(route) = snapshot.routes.get(lane.route.as_str()) else { return };
-    let framed = Framed::for_agent(route.clone(), Ask::End, lane.caller);
-    let identified = identify::on_behalf_of(lane.principal.clone(), framed).in_session(Some(id));
-    let ended = path::onward(&gate, &snapshot, identified);
+    let framed = Framed::for_agent(route.clone(), Ask::End, lane.caller.clone());
+    let ended = path::onward(&gate, &snapshot, framed.in_session(Some(id)));
     if let Err(refusal) = path::contained(&gate.panics, ended).await {
         tracing::debug!(reason = refusal.reason.code(), "session not ended");
     }

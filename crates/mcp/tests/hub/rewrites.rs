@@ -64,6 +64,14 @@ fn spelling_of_keys_and_repetition_hide_no_name() {
     );
 }
 
+/// The only name in it is written so that a search for `uri` or `taskId` does not find it.
+#[test]
+fn a_key_written_only_with_escapes_hides_no_name() {
+    let text = r#"{"contents":[{"\u0075\u0072\u0069":"a","text":"b"}]}"#;
+    let seen = result(Method::ResourcesRead, text);
+    assert_eq!(seen, text.replace(r#""a""#, r#""tollgate+up:a""#));
+}
+
 #[test]
 fn contents_and_prompts_lead_to_their_upstream() {
     assert_eq!(

@@ -1,0 +1,76 @@
+//! What all endpoints share.
+//!
+//! Holds no state of its own that matters: codes, tokens, agents and keys are in the stores, so any
+//! process that shares them answers alike.
+
+use crate::issuer::{IssuerError, IssuerSources};
+use crate::keys::SigningRing;
+use crate::settings::{IssuerSettings, ResourceSettings};
+use crate::workload::WorkloadKeys;
+use std::sync::Arc;
+use tollgate_core::clock::{Clock, Entropy};
+use tollgate_core::ids::Secret;
+use tollgate_core::stores::Stores;
+use tollgate_outbound::{Fetcher, Trust};
+
+/// What all endpoints share.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    /// As configured.
+    pub(crate) settings: IssuerSettings,
+    /// The issuer identifier, as it stands in tokens and metadata: no final slash.
+    pub(crate) issuer: String,
+    /// Where everything lasting is.
+    pub(crate) stores: Stores,
+    /// Time.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub(crate) entropy: Arc<dyn Entropy>,
+    /// Seals what is kept in browsers.
+    pub(crate) seal: Secret<[u8; 32]>,
+    /// What signs.
+    pub(crate) ring: SigningRing,
+    /// Fetches what agents refer to, trusting the system's CAs.
+    pub(crate) fetcher: Fetcher,
+    /// The keys of issuers of workload tokens.
+    pub(crate) workloads: WorkloadKeys,
+}
+
+impl Desk {
+    /// Makes it.
+    ///
+    /// # Errors
+    /// Something the settings name cannot be used.
+    pub(crate) fn new(
+        settings: IssuerSettings,
+        sources: IssuerSources,
+    ) -> Result<Self, IssuerError> {
+        let issuer = settings.url.as_str().trim_end_matches('/').to_owned();
+        Ok(Self {
+            fetcher: Fetcher::new(Trust::System)?,
+            workloads: WorkloadKeys::new(&settings.workloads)?,
+            ring: SigningRing::new(sources.keys),
+            settings,
+            issuer,
+            stores: sources.stores,
+            clock: sources.clock,
+            entropy: sources.entropy,
+            seal: Secret::new(sources.seal),
+        })
+    }
+
+    /// Now, in Unix seconds.
+    pub(crate) fn now(&self) -> u64 {
+        self.clock.unix_secs()
+    }
+
+    /// The URL of one of our paths.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.issuer)
+    }
+
+    /// The route behind a resource identifier.
+    pub(crate) fn resource(&self, identifier: &str) -> Option<&ResourceSettings> {
+        self.settings.resources.iter().find(|resource| resource.identifier == identifier)
+    }
+}
