@@ -1,0 +1,51 @@
+//! The file itself: made for its owner alone, and refused if others may read it.
+//!
+//! SQLite gives `-wal` and `-shm` the mode of the file they belong to, so only that is made here;
+//! all three are looked at.
+//!
+//! Next: `schema.rs`.
+
+use super::OpenError;
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{Error, ErrorKind};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// Read and write for the owner, nothing for anybody else.
+const MODE: u32 = 0o600;
+
+/// Makes the file if there is none, and checks who may read it and what belongs to it.
+pub(super) fn prepare(path: &Path) -> Result<(), OpenError> {
+    let fault = |source| OpenError::File { path: path.to_owned(), source };
+    let mut options = OpenOptions::new();
+    match options.write(true).create_new(true).mode(MODE).open(path) {
+        // The umask can only take away; whatever it took is given back.
+        Ok(file) => file.set_permissions(Permissions::from_mode(MODE)).map_err(fault)?,
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => check(path).map_err(fault)??,
+        Err(error) => return Err(fault(error)),
+    }
+    for suffix in ["-wal", "-shm"] {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(suffix);
+        match check(&PathBuf::from(beside)) {
+            Ok(judged) => judged?,
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(fault(error)),
+        }
+    }
+    Ok(())
+}
+
+fn check(path: &Path) -> Result<Result<(), OpenError>, Error> {
+    let about = std::fs::metadata(path)?;
+    if !about.is_file() {
+        let why = "it is not a file".to_owned();
+        return Ok(Err(OpenError::Foreign { path: path.to_owned(), why }));
+    }
+    let mode = about.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Ok(Err(OpenError::Permissions { path: path.to_owned(), mode }));
+    }
+    // The reason of the system is worth more than SQLite's.
+    File::open(path).map(|_| Ok(()))
+}
