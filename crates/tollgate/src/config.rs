@@ -39,12 +39,14 @@ use aws_lc_rs::digest;
 use checking::Judged;
 use decode::Decode as _;
 use raw::Root;
-pub(crate) use reading::Environment;
-use reading::{Reading, cause, read_bounded};
+pub(crate) use reading::{Environment, read_bounded};
+pub(crate) use values::is_loopback;
+use reading::{Reading, cause};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Duration;
 use tollgate_core::bounds::CONFIG_BYTES_MAX;
 use tollgate_gate::settings::Settings;
 use tollgate_issuer::settings::IssuerSettings;
@@ -182,6 +184,21 @@ fn version(source: &str, files: &[(PathBuf, Vec<u8>)]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+/// Reads a duration as the file has it, for the command line.
+///
+/// # Errors
+/// How it is written.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = <scalars::Span as scalars::Scalar>::parse(text);
+    let help = <scalars::Span as scalars::Scalar>::FORM;
+    parsed.map(|span| span.0).map_err(|other| other.unwrap_or_else(|| help.to_owned()))
+}
+
+/// Whether this can be the name of an agent, which is its `client_id`.
+pub(crate) fn is_agent(text: &str) -> bool {
+    issuers::AgentId::is_id(text)
 }
 
 /// The JSON Schema of the file, for editors.

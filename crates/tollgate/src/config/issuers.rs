@@ -9,6 +9,7 @@ use crate::config::scalars::{Scalar, Text, words};
 use crate::config::values::{HostName, Web, is_loopback};
 use serde_json::{Value, json};
 use tollgate_core::ids::Secret;
+use tollgate_oauth::client_id;
 use tollgate_oauth::keys::Alg;
 use url::Url;
 
@@ -121,7 +122,9 @@ impl AgentId {
     /// Whether this can be the id of an agent.
     pub(crate) fn is_id(text: &str) -> bool {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
-        (1..=Self::CHARS_MAX).contains(&text.len()) && text.bytes().all(allowed)
+        let fits = text.len() <= Self::CHARS_MAX && text.bytes().all(allowed);
+        // What looks like an agent that registered itself, above all, would be taken for one.
+        fits && client_id::check_name(text).is_ok()
     }
 }
 
