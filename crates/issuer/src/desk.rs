@@ -3,6 +3,7 @@
 //! Holds no state of its own that matters: codes, tokens, agents and keys are in the stores, so any
 //! process that shares them answers alike.
 
+use crate::document::Documents;
 use crate::issuer::{IssuerError, IssuerSources};
 use crate::keys::SigningRing;
 use crate::settings::{IssuerSettings, ResourceSettings};
@@ -32,6 +33,8 @@ pub(crate) struct Desk {
     pub(crate) ring: SigningRing,
     /// Fetches what agents refer to, trusting the system's CAs.
     pub(crate) fetcher: Fetcher,
+    /// What agents refer to, as it was fetched of late.
+    pub(crate) documents: Documents,
     /// The keys of issuers of workload tokens.
     pub(crate) workloads: WorkloadKeys,
 }
@@ -48,6 +51,7 @@ impl Desk {
         let issuer = settings.url.as_str().trim_end_matches('/').to_owned();
         Ok(Self {
             fetcher: Fetcher::new(Trust::System)?,
+            documents: Documents::new(),
             workloads: WorkloadKeys::new(&settings.workloads)?,
             ring: SigningRing::new(sources.keys),
             settings,

@@ -6,9 +6,13 @@
 use crate::desk::Desk;
 use crate::discovery;
 use crate::error::OAuthError;
+use crate::introspect;
+use crate::registration::{self, REGISTER, REGISTRATION};
 use crate::reply::{self, Response};
 use crate::request::Request;
+use crate::revoke;
 use crate::settings::IssuerSettings;
+use crate::token;
 use http::header::{self, HeaderValue};
 use http::{Method, StatusCode};
 
@@ -32,6 +36,16 @@ pub(crate) enum Endpoint {
     Metadata,
     /// See [`KEYS`].
     Keys,
+    /// See [`REGISTER`].
+    Register,
+    /// See [`REGISTRATION`].
+    Registration,
+    /// See [`TOKEN`].
+    Token,
+    /// See [`REVOKE`].
+    Revoke,
+    /// See [`INTROSPECT`].
+    Introspect,
 }
 
 impl Endpoint {
@@ -40,14 +54,20 @@ impl Endpoint {
         match path {
             METADATA | METADATA_OPENID => Some(Self::Metadata),
             KEYS => Some(Self::Keys),
+            REGISTER => Some(Self::Register),
+            _ if path.starts_with(REGISTRATION) => Some(Self::Registration),
+            TOKEN => Some(Self::Token),
+            REVOKE => Some(Self::Revoke),
+            INTROSPECT => Some(Self::Introspect),
             _ => None,
         }
     }
 
     /// Whether it is turned on.
-    pub(crate) const fn is_offered(self, _settings: &IssuerSettings) -> bool {
+    pub(crate) const fn is_offered(self, settings: &IssuerSettings) -> bool {
         match self {
-            Self::Metadata | Self::Keys => true,
+            Self::Metadata | Self::Keys | Self::Token | Self::Revoke | Self::Introspect => true,
+            Self::Register | Self::Registration => settings.registration.dynamic,
         }
     }
 
@@ -55,6 +75,9 @@ impl Endpoint {
     const fn methods(self) -> &'static str {
         match self {
             Self::Metadata | Self::Keys => "GET, HEAD",
+            Self::Register => "POST",
+            Self::Registration => "GET, PUT, DELETE",
+            Self::Token | Self::Revoke | Self::Introspect => "POST",
         }
     }
 
@@ -67,7 +90,10 @@ impl Endpoint {
     /// they could learn without the browser. Never true of what signs people in.
     pub(crate) const fn is_for_scripts(self) -> bool {
         match self {
-            Self::Metadata | Self::Keys => true,
+            Self::Metadata | Self::Keys | Self::Token | Self::Revoke => true,
+            Self::Register | Self::Registration => true,
+            // For servers.
+            Self::Introspect => false,
         }
     }
 
@@ -75,6 +101,8 @@ impl Endpoint {
     const fn cached(self) -> Option<&'static str> {
         match self {
             Self::Metadata | Self::Keys => Some("public, max-age=300"),
+            Self::Register | Self::Registration => None,
+            Self::Token | Self::Revoke | Self::Introspect => None,
         }
     }
 }
@@ -88,6 +116,11 @@ pub(crate) async fn answer(
     match endpoint {
         Endpoint::Metadata => Ok(discovery::metadata(desk)),
         Endpoint::Keys => Ok(discovery::keys(desk)),
+        Endpoint::Register => registration::register(desk, request).await,
+        Endpoint::Registration => registration::manage(desk, request).await,
+        Endpoint::Token => token::answer(desk, request).await,
+        Endpoint::Revoke => revoke::answer(desk, request).await,
+        Endpoint::Introspect => introspect::answer(desk, request).await,
     }
 }
 

@@ -25,7 +25,27 @@ mod desk;
 
 mod discovery;
 
+mod clients;
+
+mod document;
+
+mod client_auth;
+
+mod registration;
+
+mod token;
+
+mod grants;
+
 mod workload;
+
+mod mint;
+
+mod revoke;
+
+mod introspect;
+
+mod own_token;
 
 pub mod keys;
 

@@ -11,9 +11,16 @@ use super::records::Fault;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tollgate_core::bounds::stores::STORE_MILLIS;
+use tollgate_core::stores::StoreError;
 
 /// SQLite's `application_id` of our files: "toll".
 const APPLICATION: i64 = 0x746f_6c6c;
+
+/// How `records.rs` ends what SQLite says when it cannot open a file.
+const CANNOT_OPEN: &str = "(SQLite 14)";
+
+/// SQLite's result code for a file that is something else.
+const NOT_A_DATABASE: &str = "26";
 
 const STEPS: &[&str] = &[include_str!("../../migrations/0001_identity.sql")];
 
@@ -21,7 +28,7 @@ const STEPS: &[&str] = &[include_str!("../../migrations/0001_identity.sql")];
 pub(super) async fn bring_up(desk: &Desk, path: &Path) -> Result<(), OpenError> {
     let stated = |source| OpenError::Store { path: path.to_owned(), source };
     let foreign = |why: String| OpenError::Foreign { path: path.to_owned(), why };
-    match desk.within(check(desk)).await.map_err(stated)? {
+    match desk.within(check(desk)).await.map_err(|fault| unopened(path, fault))? {
         Found::Ours(found) if found > known() => {
             return Err(OpenError::Newer { path: path.to_owned(), found, known: known() });
         }
@@ -30,6 +37,16 @@ pub(super) async fn bring_up(desk: &Desk, path: &Path) -> Result<(), OpenError> 
     }
     desk.within(use_wal(desk)).await.map_err(stated)?;
     desk.within(migrate(desk)).await.map_err(stated)
+}
+
+/// SQLite says only that it cannot open a file; the system says why.
+fn unopened(path: &Path, source: StoreError) -> OpenError {
+    let is_unopened = matches!(&source, StoreError::Unavailable(why) if why.ends_with(CANNOT_OPEN));
+    let reason = if is_unopened { super::file::reason(path) } else { None };
+    match reason {
+        Some(source) => OpenError::File { path: path.to_owned(), source },
+        None => OpenError::Store { path: path.to_owned(), source },
+    }
 }
 
 /// What is in a file.
@@ -44,24 +61,24 @@ fn known() -> i64 {
 }
 
 async fn check(desk: &Desk) -> Result<Found, Fault> {
-    let mut txn = desk.read().await?;
-    match look(&mut txn).await {
-        Ok(found) => txn.commit().await.map(|()| found),
+    match look(desk).await {
         Err(Fault::Sql(sqlx::Error::Database(error)))
-            if error.code().is_some_and(|code| code == "26") =>
+            if error.code().is_some_and(|code| code == NOT_A_DATABASE) =>
         {
             Ok(Found::Foreign("it is not a SQLite file".to_owned()))
         }
-        Err(fault) => Err(fault),
+        seen => seen,
     }
 }
 
-async fn look(txn: &mut Txn<'_>) -> Result<Found, Fault> {
+async fn look(desk: &Desk) -> Result<Found, Fault> {
+    let mut txn = desk.read().await?;
     // One state of the file: another process may be making it just now.
     sqlx::query("BEGIN").execute(txn.line()).await?;
-    let version = number(txn, "PRAGMA user_version").await?;
-    let application = number(txn, "PRAGMA application_id").await?;
-    let tables = number(txn, "SELECT count(*) FROM sqlite_master").await?;
+    let version = number(&mut txn, "PRAGMA user_version").await?;
+    let application = number(&mut txn, "PRAGMA application_id").await?;
+    let tables = number(&mut txn, "SELECT count(*) FROM sqlite_master").await?;
+    txn.commit().await?;
     Ok(match (application, tables) {
         (APPLICATION, _) => Found::Ours(version),
         (0, 0) => Found::Empty,
