@@ -6,10 +6,13 @@
 use crate::desk::Desk;
 use crate::discovery;
 use crate::error::OAuthError;
+use crate::introspect;
 use crate::registration::{self, REGISTER, REGISTRATION};
 use crate::reply::{self, Response};
 use crate::request::Request;
+use crate::revoke;
 use crate::settings::IssuerSettings;
+use crate::token;
 use http::header::{self, HeaderValue};
 use http::{Method, StatusCode};
 
@@ -37,6 +40,12 @@ pub(crate) enum Endpoint {
     Register,
     /// See [`REGISTRATION`].
     Registration,
+    /// See [`TOKEN`].
+    Token,
+    /// See [`REVOKE`].
+    Revoke,
+    /// See [`INTROSPECT`].
+    Introspect,
 }
 
 impl Endpoint {
@@ -47,6 +56,9 @@ impl Endpoint {
             KEYS => Some(Self::Keys),
             REGISTER => Some(Self::Register),
             _ if path.starts_with(REGISTRATION) => Some(Self::Registration),
+            TOKEN => Some(Self::Token),
+            REVOKE => Some(Self::Revoke),
+            INTROSPECT => Some(Self::Introspect),
             _ => None,
         }
     }
@@ -54,7 +66,7 @@ impl Endpoint {
     /// Whether it is turned on.
     pub(crate) const fn is_offered(self, settings: &IssuerSettings) -> bool {
         match self {
-            Self::Metadata | Self::Keys => true,
+            Self::Metadata | Self::Keys | Self::Token | Self::Revoke | Self::Introspect => true,
             Self::Register | Self::Registration => settings.registration.dynamic,
         }
     }
@@ -65,6 +77,7 @@ impl Endpoint {
             Self::Metadata | Self::Keys => "GET, HEAD",
             Self::Register => "POST",
             Self::Registration => "GET, PUT, DELETE",
+            Self::Token | Self::Revoke | Self::Introspect => "POST",
         }
     }
 
@@ -77,7 +90,10 @@ impl Endpoint {
     /// they could learn without the browser. Never true of what signs people in.
     pub(crate) const fn is_for_scripts(self) -> bool {
         match self {
-            Self::Metadata | Self::Keys | Self::Register | Self::Registration => true,
+            Self::Metadata | Self::Keys | Self::Token | Self::Revoke => true,
+            Self::Register | Self::Registration => true,
+            // For servers.
+            Self::Introspect => false,
         }
     }
 
@@ -86,6 +102,7 @@ impl Endpoint {
         match self {
             Self::Metadata | Self::Keys => Some("public, max-age=300"),
             Self::Register | Self::Registration => None,
+            Self::Token | Self::Revoke | Self::Introspect => None,
         }
     }
 }
@@ -101,6 +118,9 @@ pub(crate) async fn answer(
         Endpoint::Keys => Ok(discovery::keys(desk)),
         Endpoint::Register => registration::register(desk, request).await,
         Endpoint::Registration => registration::manage(desk, request).await,
+        Endpoint::Token => token::answer(desk, request).await,
+        Endpoint::Revoke => revoke::answer(desk, request).await,
+        Endpoint::Introspect => introspect::answer(desk, request).await,
     }
 }
 
