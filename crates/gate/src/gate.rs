@@ -2,7 +2,7 @@
 
 use crate::annex::Annex;
 use crate::drain::Drain;
-use crate::farewell::Farewells;
+use crate::farewell::{Farewells, Parting};
 use crate::http_sse::Lanes;
 use crate::hub::News;
 use crate::recovery::Memories;
@@ -176,7 +176,7 @@ impl Gate {
         let snapshot = self.snapshot();
         for session in over {
             if let Some(upstream) = snapshot.upstreams.get(&session.upstream) {
-                self.farewells.send(upstream, session.home.clone());
+                self.farewells.send(upstream, Parting::of(upstream, &session));
             }
         }
     }
