@@ -77,11 +77,11 @@ impl Issuer {
     /// Gets ready to sign: reads the signing keys, and makes the first one if there is none.
     ///
     /// # Errors
-    /// The store does not answer.
+    /// The store does not answer, or none of the keys in it can be used.
     pub async fn start(&self) -> Result<(), IssuerError> {
         let desk = &self.desk;
         desk.ring.refresh(&desk.settings, &desk.stores, &*desk.clock).await?;
-        Ok(())
+        Ok(desk.ring.ready(desk.now())?)
     }
 
     /// Begins what goes on in the background: signing keys are made and learnt, and what has ended is

@@ -108,9 +108,10 @@ pub(crate) fn random_id(entropy: &dyn Entropy) -> String {
 /// The store does not answer.
 pub(crate) async fn end_grant(desk: &Desk, grant: &GrantId) -> Result<(), StoreError> {
     let until = void_until(desk);
-    // The revocation first: of the two it is what stops access tokens.
-    revoke(desk, Revocable::Grant(grant.0.clone()), until).await?;
-    desk.stores.grants.end(grant.clone(), until).await
+    // Each is tried, whatever becomes of the other: one stops access tokens, one refresh tokens.
+    let revoked = revoke(desk, Revocable::Grant(grant.0.clone()), until).await;
+    desk.stores.grants.end(grant.clone(), until).await?;
+    revoked
 }
 
 /// Makes what is named void for good.

@@ -9,14 +9,14 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Buf};
+use std::fmt;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::time::Duration;
 use tollgate_core::bounds::BODY_SECS;
 use tollgate_core::bounds::issuer::ISSUER_BODY_BYTES_MAX;
 
-/// A request with its body.
-#[derive(Debug)]
+/// A request with its body. Never shown: secrets are in it.
 pub(crate) struct Request {
     /// Method, path, query and headers.
     pub(crate) head: Parts,
@@ -26,6 +26,14 @@ pub(crate) struct Request {
     pub(crate) peer: IpAddr,
     /// Whether it came encrypted.
     pub(crate) is_tls: bool,
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Request");
+        shown.field("method", &self.head.method).field("path", &self.head.uri.path());
+        shown.finish_non_exhaustive()
+    }
 }
 
 impl Request {
