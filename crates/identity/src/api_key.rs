@@ -7,7 +7,7 @@
 use crate::denied::Denied;
 use crate::finding::{Finding, Outcome, Refused};
 use crate::names;
-use crate::remembered::Eras;
+use crate::remembered::{Eras, Lasting};
 use aws_lc_rs::digest;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,7 +60,8 @@ impl ApiKeys {
     /// What the key proves at that route.
     pub(crate) async fn find(&self, token: &str, at: &Circumstances<'_>) -> Outcome {
         // One text for all that is wrong with a key, so that a guess teaches nothing.
-        let bad = || Denied::invalid("the API key is not valid here: ask the operator for one that is");
+        let bad =
+            || Denied::invalid("the API key is not valid here: ask the operator for one that is");
         let era = at.store_eras.now();
         let rest = token.strip_prefix(PREFIX).unwrap_or_default();
         let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
@@ -89,7 +90,7 @@ impl ApiKeys {
         proof.groups = names::sorted(record.groups.iter().map(String::as_str));
         proof.expires = record.expires;
         proof.revocable = vec![Revocable::api_key(&record.digest)];
-        Ok(Finding { proof: Arc::new(proof), until, era: self.eras.now() })
+        Ok(Finding { proof: Arc::new(proof), lasting: Lasting { until, era: self.eras.now() } })
     }
 
     async fn look_up(&self, digest: Digest) -> Result<Option<ApiKeyRecord>, StoreError> {

@@ -92,9 +92,9 @@ fn is_spiffe_id(text: &str) -> bool {
     text.len() <= 2_048
         && (1..=255).contains(&domain.len())
         && domain.bytes().all(in_domain)
-        && path.split('/').all(|segment| {
-            !matches!(segment, "" | "." | "..") && segment.bytes().all(in_path)
-        })
+        && path
+            .split('/')
+            .all(|segment| !matches!(segment, "" | "." | "..") && segment.bytes().all(in_path))
 }
 
 #[cfg(test)]

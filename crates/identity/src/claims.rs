@@ -66,7 +66,9 @@ impl Reading<'_> {
         for name in ["nbf", "iat"] {
             let begins = claims.time(name).map_err(unusable)?;
             if begins.is_some_and(|begins| begins > now.saturating_add(leeway)) {
-                return Err(Denied::invalid("the token is not valid yet: check the issuer's clock"));
+                return Err(Denied::invalid(
+                    "the token is not valid yet: check the issuer's clock",
+                ));
             }
         }
         Ok(expires)
@@ -85,7 +87,9 @@ impl Reading<'_> {
             return Ok(());
         }
         let resource = resource.as_str();
-        Err(Denied::invalid(format!("the token is not for `{resource}`: ask its issuer for one that is")))
+        Err(Denied::invalid(format!(
+            "the token is not for `{resource}`: ask its issuer for one that is"
+        )))
     }
 
     /// Whether it is an access token by what it says of its use, where issuers say so: Amazon
@@ -94,9 +98,9 @@ impl Reading<'_> {
     pub(crate) fn token_use(claims: &Claims) -> Result<(), Denied> {
         let says_otherwise = |name: &str, fitting: &[&str]| {
             claims.value(name).is_some_and(|value| {
-                !value.as_str().is_some_and(|said| {
-                    fitting.iter().any(|fit| said.eq_ignore_ascii_case(fit))
-                })
+                !value
+                    .as_str()
+                    .is_some_and(|said| fitting.iter().any(|fit| said.eq_ignore_ascii_case(fit)))
             })
         };
         if says_otherwise("token_use", &["access", "access_token"])
@@ -157,7 +161,8 @@ impl Reading<'_> {
     fn scopes(&self, claims: &Claims) -> Result<Arc<[Box<str>]>, Denied> {
         let said = self.names.scopes.iter().find(|name| claims.path(name).is_some());
         let Some(name) = said else { return Ok(Arc::new([])) };
-        let bad = || Denied::invalid(format!("the claim `{name}` of the token is no list of scopes"));
+        let bad =
+            || Denied::invalid(format!("the claim `{name}` of the token is no list of scopes"));
         match claims.path(name) {
             Some(Value::String(text)) if text.is_empty() => Ok(Arc::new([])),
             Some(Value::String(text)) => Ok(scope::parse(text).map_err(|_| bad())?.into()),

@@ -8,7 +8,6 @@ use tollgate_oauth::jwt::Claims;
 use tollgate_outbound::{FetchFault, Fetcher, Reach};
 use url::Url;
 
-
 /// Why an issuer's metadata cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DiscoveryFault {
@@ -18,13 +17,15 @@ pub(crate) enum DiscoveryFault {
         /// Where.
         url: Url,
         /// Why.
-        fault: FetchFault,
+        fault: Box<FetchFault>,
     },
     /// It is not a JSON object.
     #[error("`{0}` is not a JSON object")]
     Unreadable(Url),
     /// It is about another issuer.
-    #[error("`{0}` names another issuer: write the issuer's URL exactly as it does, to the last `/`")]
+    #[error(
+        "`{0}` names another issuer: write the issuer's URL exactly as it does, to the last `/`"
+    )]
     OtherIssuer(Url),
     /// It does not say what is needed.
     #[error("`{url}` has no usable `{member}`")]
@@ -62,8 +63,9 @@ pub(crate) async fn discover(
                 Err(fault) => fault,
             },
             Err(fault) => {
-                let is_elsewhere = matches!(fault, FetchFault::Status(_) | FetchFault::Redirected(_));
-                let fault = DiscoveryFault::Fetch { url, fault };
+                let is_elsewhere =
+                    matches!(fault, FetchFault::Status(_) | FetchFault::Redirected(_));
+                let fault = DiscoveryFault::Fetch { url, fault: Box::new(fault) };
                 if !is_elsewhere {
                     return Err(fault);
                 }

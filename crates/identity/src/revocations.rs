@@ -154,7 +154,8 @@ impl Revoked {
 
     fn complain(&self, error: &StoreError) {
         let unread = self.unread_millis().unwrap_or(u64::MAX);
-        if unread > REVOCATIONS_UNREAD_SECS * 1_000 && !self.complained.swap(true, Ordering::Relaxed)
+        if unread > REVOCATIONS_UNREAD_SECS * 1_000
+            && !self.complained.swap(true, Ordering::Relaxed)
         {
             tracing::error!(%error, "revocations cannot be read; callers will be refused if it stays so");
         }

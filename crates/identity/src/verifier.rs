@@ -14,8 +14,8 @@ use crate::doors::{DoorFacts, DoorId, ReadyDoor};
 use crate::finding::{Finding, Outcome, Refused};
 use crate::flights::Flights;
 use crate::introspection;
-use crate::issuer::{Keys, TrustedIssuer, Way};
-use crate::remembered::{Eras, Key, Memory};
+use crate::issuer::{TrustedIssuer, Way};
+use crate::remembered::{Eras, Key, Lasting, Memory};
 use crate::revocations::Revoked;
 use crate::settings::{Door, IdentitySettings};
 use serde_json::Value;
@@ -23,9 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
-use tollgate_core::bounds::identity::{
-    TOKEN_BYTES_MAX, TOKENS_REFUSED_MAX, TOKENS_REMEMBERED_MAX,
-};
+use tollgate_core::bounds::identity::{TOKEN_BYTES_MAX, TOKENS_REFUSED_MAX, TOKENS_REMEMBERED_MAX};
 use tollgate_core::clock::Clock;
 use tollgate_core::principal::{CERTIFICATES, Credential, Principal};
 use tollgate_core::stores::Stores;
@@ -101,9 +99,11 @@ impl Verifier {
             issuers.push(issuer);
         }
         let store = &sources.stores.revocations;
-        let shared = previous
-            .filter(|previous| previous.shared.revoked.watches(store))
-            .map_or_else(|| Arc::new(Shared::new(sources)), |previous| Arc::clone(&previous.shared));
+        let shared =
+            previous.filter(|previous| previous.shared.revoked.watches(store)).map_or_else(
+                || Arc::new(Shared::new(sources)),
+                |previous| Arc::clone(&previous.shared),
+            );
         let same = previous.filter(|previous| {
             Arc::ptr_eq(&previous.shared, &shared) && previous.judges_alike(settings)
         });
@@ -179,9 +179,9 @@ impl Verifier {
         }
         let finding = match self.find(door, key, token).await {
             Ok(finding) => finding,
-            Err(Refused { denied, until }) => {
-                if let Some((until, era)) = until {
-                    self.shared.refused.keep(key, denied.clone(), until, era, now);
+            Err(Refused { denied, lasting }) => {
+                if let Some(lasting) = lasting {
+                    self.shared.refused.keep(key, denied.clone(), lasting, now);
                 }
                 return Err(denied);
             }
@@ -193,7 +193,9 @@ impl Verifier {
         let now = self.clock.unix_secs();
         if api_key::is_one(token) {
             let Some(api_keys) = &self.api_keys else {
-                return Err(Denied::invalid("API keys are not accepted here: use an access token").into());
+                return Err(
+                    Denied::invalid("API keys are not accepted here: use an access token").into()
+                );
             };
             let at = Circumstances {
                 path: &door.facts.path,
@@ -216,11 +218,8 @@ impl Verifier {
             }
             return self.ask(door, &[issuer], key, token).await;
         }
-        let opaque: Vec<&Arc<TrustedIssuer>> = door
-            .issuers
-            .iter()
-            .filter(|issuer| matches!(issuer.way(), Way::Opaque(_)))
-            .collect();
+        let opaque: Vec<&Arc<TrustedIssuer>> =
+            door.issuers.iter().filter(|issuer| matches!(issuer.way(), Way::Opaque(_))).collect();
         if opaque.is_empty() {
             return Err(self.nobodys(now));
         }
@@ -256,7 +255,7 @@ impl Verifier {
 
     /// What the door and the revocations say of a credential that is good.
     fn admit(&self, door: &ReadyDoor, key: Key, finding: Finding) -> Result<Principal, Denied> {
-        let Finding { proof, until, era } = finding;
+        let Finding { proof, lasting } = finding;
         let now = self.clock.unix_secs();
         let revoked = &self.shared.revoked;
         // Before the check, so that a change during it is seen by the next call.
@@ -265,13 +264,15 @@ impl Verifier {
         self.allow(door, &principal)?;
         let checked = AtomicU64::new(changes);
         let held = Held { principal: principal.clone(), checked };
-        self.shared.tokens.keep(key, held, until, era, now);
+        self.shared.tokens.keep(key, held, lasting, now);
         Ok(principal)
     }
 
     fn allow(&self, door: &ReadyDoor, principal: &Principal) -> Result<(), Denied> {
         if self.shared.revoked.covers(principal) {
-            return Err(Denied::invalid("the credential was revoked: sign in again, or ask the operator"));
+            return Err(Denied::invalid(
+                "the credential was revoked: sign in again, or ask the operator",
+            ));
         }
         let holds = |scope: &String| principal.proof().is_some_and(|proof| proof.has_scope(scope));
         if door.facts.scopes.iter().all(holds) {
@@ -305,7 +306,8 @@ impl Verifier {
                 let checked = AtomicU64::new(changes);
                 let held = Held { principal: principal.clone(), checked };
                 let until = ends.min(now.saturating_add(self.settings.believed.as_secs()));
-                self.shared.tokens.keep(key, held, until, self.shared.eras.now(), now);
+                let lasting = Lasting { until, era: self.shared.eras.now() };
+                self.shared.tokens.keep(key, held, lasting, now);
                 principal
             }
         };
