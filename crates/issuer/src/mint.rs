@@ -8,9 +8,9 @@ use crate::reply::{self, Response};
 use http::StatusCode;
 use serde_json::{Map, Value};
 use tollgate_core::bounds::identity::LEEWAY_SECS;
-use tollgate_core::bounds::issuer::{ACCESS_TOKEN_SECS, USED_EVERY_SECS};
+use tollgate_core::bounds::issuer::USED_EVERY_SECS;
 use tollgate_core::clock::Entropy;
-use tollgate_core::stores::{AgentRecord, GrantId, Origin, Revocable, Revocation, StoreError};
+use tollgate_core::stores::{AgentRecord, GrantId, Origin, StoreError};
 use tollgate_oauth::access_token::AccessClaims;
 use tollgate_oauth::scope;
 
@@ -100,34 +100,6 @@ pub(crate) fn random_id(entropy: &dyn Entropy) -> String {
     let mut bytes = [0; 16];
     entropy.fill(&mut bytes);
     format!("{:032x}", u128::from_be_bytes(bytes))
-}
-
-/// Ends a grant and every token of it.
-///
-/// # Errors
-/// The store does not answer.
-pub(crate) async fn end_grant(desk: &Desk, grant: &GrantId) -> Result<(), StoreError> {
-    let until = void_until(desk);
-    // Each is tried, whatever becomes of the other: one stops access tokens, one refresh tokens.
-    let revoked = revoke(desk, Revocable::Grant(grant.0.clone()), until).await;
-    desk.stores.grants.end(grant.clone(), until).await?;
-    revoked
-}
-
-/// Makes what is named void for good.
-///
-/// # Errors
-/// The store does not answer.
-pub(crate) async fn revoke(desk: &Desk, what: Revocable, until: u64) -> Result<(), StoreError> {
-    // INVARIANT: what is revoked here has a random id that is never used again, so there is no
-    // "issued later" that should stay valid; a token being signed this very moment is void too.
-    desk.stores.revocations.revoke(Revocation { what, before: u64::MAX, until }).await
-}
-
-/// When nothing that was issued by now is valid any more.
-fn void_until(desk: &Desk) -> u64 {
-    let life = desk.settings.life.access_token.as_secs().max(ACCESS_TOKEN_SECS);
-    desk.now().saturating_add(life * 2 + LEEWAY_SECS)
 }
 
 /// Notes that an agent was given a token, at most once a day. Of no matter to the call: whoever

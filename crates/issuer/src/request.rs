@@ -24,8 +24,6 @@ pub(crate) struct Request {
     pub(crate) body: Bytes,
     /// Who sent it.
     pub(crate) peer: IpAddr,
-    /// Whether it came encrypted.
-    pub(crate) is_tls: bool,
 }
 
 impl fmt::Debug for Request {
@@ -41,12 +39,7 @@ impl Request {
     ///
     /// # Errors
     /// It is too long, too slow, or breaks off.
-    pub(crate) async fn read<B>(
-        head: Parts,
-        body: B,
-        peer: IpAddr,
-        is_tls: bool,
-    ) -> Result<Self, OAuthError>
+    pub(crate) async fn read<B>(head: Parts, body: B, peer: IpAddr) -> Result<Self, OAuthError>
     where
         B: Body<Data: Buf + Send> + Send,
     {
@@ -54,7 +47,7 @@ impl Request {
         let body = tokio::time::timeout(limit, collected(body))
             .await
             .map_err(|_elapsed| OAuthError::slow())??;
-        Ok(Self { head, body, peer, is_tls })
+        Ok(Self { head, body, peer })
     }
 
     /// The body as a form.
