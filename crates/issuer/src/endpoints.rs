@@ -119,10 +119,10 @@ impl Endpoint {
     /// they could learn without the browser. Never true of what signs people in.
     pub(crate) const fn is_for_scripts(self) -> bool {
         match self {
-            Self::Metadata | Self::Keys | Self::Register | Self::Registration => true,
-            Self::Token | Self::Revoke => true,
             Self::Authorize | Self::SignIn | Self::Consent | Self::Callback => false,
             Self::Style | Self::Mark => false,
+            Self::Metadata | Self::Keys | Self::Token | Self::Revoke => true,
+            Self::Register | Self::Registration => true,
             // For servers.
             Self::Introspect => false,
         }
