@@ -4,6 +4,7 @@
 
 use crate::desk::Desk;
 use crate::error::OAuthError;
+use crate::keys::Signer;
 use crate::reply::{self, Response};
 use http::StatusCode;
 use serde_json::{Map, Value};
@@ -45,7 +46,7 @@ pub(crate) async fn answer(
     refresh: Option<&str>,
 ) -> Result<Response, OAuthError> {
     let now = desk.now();
-    let (token, expires) = access_token(desk, right, now)?;
+    let (token, expires) = access_token(desk, right, &signer(desk, now).await?, now)?;
     note_use(desk, right.client, now).await;
     let mut body = Map::new();
     let mut say = |name: &str, value: Value| body.insert(name.to_owned(), value);
@@ -59,13 +60,32 @@ pub(crate) async fn answer(
     Ok(reply::json(StatusCode::OK, &Value::Object(body)))
 }
 
+/// The key to sign with.
+///
+/// # Errors
+/// There is none.
+async fn signer(desk: &Desk, now: u64) -> Result<Signer, OAuthError> {
+    if let Some(signer) = desk.ring.signer(now) {
+        return Ok(signer);
+    }
+    // This version of the configuration is so new that it has not read the keys yet.
+    if let Err(error) = desk.ring.refresh(&desk.settings, &desk.stores, &*desk.clock).await {
+        tracing::warn!(%error, "the signing keys cannot be read");
+    }
+    desk.ring.signer(now).ok_or_else(|| {
+        OAuthError::unavailable("the authorization server has no signing key just now; try again")
+    })
+}
+
 /// Signs an access token; says when it ends.
 ///
 /// SPEC: RFC 9068 section 2.
-fn access_token(desk: &Desk, right: &Right<'_>, now: u64) -> Result<(String, u64), OAuthError> {
-    let signer = desk.ring.signer(now).ok_or_else(|| {
-        OAuthError::unavailable("the authorization server has no signing key yet; try again")
-    })?;
+fn access_token(
+    desk: &Desk,
+    right: &Right<'_>,
+    signer: &Signer,
+    now: u64,
+) -> Result<(String, u64), OAuthError> {
     let expires = now.saturating_add(desk.settings.life.access_token.as_secs());
     // INVARIANT: a token ends before its key is unpublished, whatever lifetimes were when the key's
     // end was set. After a jump of the clock there may be no time left; then the token is as usual.

@@ -198,16 +198,17 @@ async fn keys_of_which_none_can_be_used_keep_the_issuer_from_starting() {
     let mut damaged = stored(&house).await.remove(0);
     damaged.pkcs8 = tollgate_core::ids::Secret::new(b"damaged".to_vec());
     assert!(stores.keys.add(damaged, None, 0).await.expect("a store"));
-    let sources = tollgate_issuer::IssuerSources {
-        stores,
-        clock: house.clock.clone(),
-        entropy: std::sync::Arc::new(crate::house::Random),
-        keys: house.keys.clone(),
-        seal: [7; 32],
-    };
-    let issuer = tollgate_issuer::Issuer::build(house.settings.clone(), sources).expect("settings");
+    let issuer = house.build_over(stores);
     let refused = issuer.start().await.expect_err("a damaged key").to_string();
     assert!(refused.contains("tollgate keys rotate --now"), "{refused}");
+}
+
+#[tokio::test]
+async fn an_issuer_that_was_not_started_yet_reads_the_keys_when_it_must_sign() {
+    let mut house = house().await;
+    let first = kid(&token(&house).await);
+    house.issuer = house.build_over(house.stores.clone());
+    assert_eq!(kid(&token(&house).await), first);
 }
 
 #[tokio::test]
