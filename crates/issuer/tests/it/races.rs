@@ -3,6 +3,7 @@
 //!
 //! `TOLLGATE_RACES` says how many rounds; the usual number keeps the suite short.
 
+use crate::detour::Detour;
 use crate::house::{House, Reply, refusal};
 use std::sync::Arc;
 use tokio::sync::Barrier;
@@ -50,7 +51,11 @@ async fn nothing_is_left(house: &House, tokens: Option<(String, String)>) {
 }
 
 async fn houses() -> [Arc<House>; 2] {
-    let house = House::new().await;
+    let near = House::new().await;
+    // Answers that take a while let the racers overtake one another between any two questions.
+    let mut stores = near.stores.clone();
+    stores.grants = Detour::to(stores.grants);
+    let house = House::over(near.settings.clone(), stores, Arc::clone(&near.clock)).await;
     house.app("app").await;
     let sibling = house.sibling().await;
     [Arc::new(house), Arc::new(sibling)]
@@ -81,7 +86,9 @@ async fn of_fifty_that_use_one_refresh_token_at_most_one_gets_tokens_and_they_ar
             let token = Arc::clone(&token);
             async move { house.refresh("app", &token, &[]).await }
         });
-        nothing_is_left(&houses[0], winner(&replies.await)).await;
+        let tokens = winner(&replies.await);
+        assert!(tokens.is_some(), "whoever was first had a good token");
+        nothing_is_left(&houses[0], tokens).await;
         assert!(!houses[0].is_active(&access).await, "the first access token is still good");
         houses[0].stores.grants.sweep(u64::MAX).await.expect("a store");
         houses[0].stores.revocations.sweep(u64::MAX).await.expect("a store");
