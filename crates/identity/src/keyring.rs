@@ -7,7 +7,7 @@
 
 use crate::denied::Denied;
 use crate::discovery::{DiscoveryFault, Wanted, discover};
-use crate::remembered::Eras;
+use crate::remembered::{Era, Eras};
 use crate::settings::KeysAt;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
@@ -47,6 +47,10 @@ pub(crate) enum KeyRingFault {
     #[error("the key set has no key that can be used")]
     Empty,
 }
+
+/// A key set, and the era in which it is the newest: taken first, so that should the set be replaced
+/// while one verifies with it, nothing is remembered.
+pub(crate) type InEra = (Arc<KeySet>, Era);
 
 /// The keys of one issuer.
 #[derive(Debug)]
@@ -118,17 +122,17 @@ impl KeyRing {
     }
 
     /// The keys, with that one among them if the issuer has it.
-    pub(crate) async fn keys(self: &Arc<Self>, kid: Option<&str>) -> Result<Arc<KeySet>, Denied> {
-        if let Some(keys) = self.held()
+    pub(crate) async fn keys(self: &Arc<Self>, kid: Option<&str>) -> Result<InEra, Denied> {
+        if let Some((keys, era)) = self.held()
             && kid.is_none_or(|kid| keys.knows(kid))
         {
-            return Ok(keys);
+            return Ok((keys, era));
         }
         self.newer_keys().await
     }
 
     /// The keys after the issuer was asked again, if it may be asked by now.
-    pub(crate) async fn newer_keys(self: &Arc<Self>) -> Result<Arc<KeySet>, Denied> {
+    pub(crate) async fn newer_keys(self: &Arc<Self>) -> Result<InEra, Denied> {
         if let Some(mut done) = self.fetch_for_a_token() {
             // An error says that the fetch ended without a word; either way it has ended.
             let _: Result<_, watch::error::RecvError> = done.wait_for(|done| *done).await;
@@ -139,13 +143,14 @@ impl KeyRing {
         })
     }
 
-    fn held(&self) -> Option<Arc<KeySet>> {
+    fn held(&self) -> Option<InEra> {
+        let era = self.eras.now();
         let held = self.held.load();
         let held = held.as_ref()?;
         // What is in a file is there as long as the configuration says so.
         let is_usable = matches!(self.at, KeysAt::File(_))
             || self.clock.now().since(held.at) <= KEYS_STALE_SECS * 1_000;
-        is_usable.then(|| Arc::clone(&held.keys))
+        is_usable.then(|| (Arc::clone(&held.keys), era))
     }
 
     fn cooling_secs(&self) -> u64 {
