@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tollgate_core::bounds::identity::{KEYS_COOLDOWN_SECS, KEYS_FRESH_SECS, KEYS_STALE_SECS};
-use tollgate_core::bounds::outbound::FETCH_BYTES_MAX;
+use tollgate_core::bounds::outbound::{FETCH_BYTES_MAX, FETCH_MILLIS};
 use tollgate_core::clock::{Clock, Millis};
 use tollgate_oauth::keys::{KeySet, KeysFault};
 use tollgate_outbound::{FetchFault, Fetcher, Reach};
@@ -104,15 +104,17 @@ impl KeyRing {
             phase: Mutex::default(),
             eras,
         };
-        ring.reload()?;
+        if let Some(keys) = ring.read_again()? {
+            ring.put(keys);
+        }
         Ok(ring)
     }
 
-    /// Reads the file again, if the keys are in one.
-    pub(crate) fn reload(&self) -> Result<(), KeyRingFault> {
+    /// What is in the file by now, if the keys are in one. Changes nothing yet.
+    pub(crate) fn read_again(&self) -> Result<Option<KeySet>, KeyRingFault> {
         match &self.at {
-            KeysAt::File(path) => self.replace(&read(path)?),
-            KeysAt::Discovery | KeysAt::Url(_) => Ok(()),
+            KeysAt::File(path) => usable(&read(path)?).map(Some),
+            KeysAt::Discovery | KeysAt::Url(_) => Ok(None),
         }
     }
 
@@ -134,8 +136,9 @@ impl KeyRing {
     /// The keys after the issuer was asked again, if it may be asked by now.
     pub(crate) async fn newer_keys(self: &Arc<Self>) -> Result<InEra, Denied> {
         if let Some(mut done) = self.fetch_for_a_token() {
-            // An error says that the fetch ended without a word; either way it has ended.
-            let _: Result<_, watch::error::RecvError> = done.wait_for(|done| *done).await;
+            // Whether it ended in time, with or without a word: what counts is which keys there are.
+            let longest = Duration::from_millis(FETCH_MILLIS);
+            let _ended = tokio::time::timeout(longest, done.wait_for(|done| *done)).await;
         }
         self.held().ok_or_else(|| {
             let why = "the keys of the token's issuer cannot be had just now: try again later";
@@ -214,7 +217,8 @@ impl KeyRing {
         let url = match &self.at {
             KeysAt::Url(url) => url.clone(),
             KeysAt::Discovery => self.place().await?,
-            KeysAt::File(path) => return self.replace(&read(path)?),
+            // Files are read with each version of the configuration, and then only.
+            KeysAt::File(_) => return Ok(()),
         };
         let body = self.fetcher.load_full().get_json(&url, Reach::Anywhere).await;
         let body = body.map_err(|fault| {
@@ -222,7 +226,8 @@ impl KeyRing {
             self.phase.lock().place = None;
             KeyRingFault::Fetch { url, fault: Box::new(fault) }
         })?;
-        self.replace(&body)
+        self.put(usable(&body)?);
+        Ok(())
     }
 
     /// Where the keys are, by the issuer's metadata; known again each time the set is renewed for
@@ -237,11 +242,8 @@ impl KeyRing {
         Ok(url)
     }
 
-    fn replace(&self, json: &[u8]) -> Result<(), KeyRingFault> {
-        let keys = KeySet::parse(json)?;
-        if keys.is_empty() {
-            return Err(KeyRingFault::Empty);
-        }
+    /// Uses these keys from now on, and no others.
+    pub(crate) fn put(&self, keys: KeySet) {
         let content = keys.to_json();
         let is_new = self.held.load().as_ref().is_none_or(|held| held.content != content);
         let count = keys.len();
@@ -252,7 +254,6 @@ impl KeyRing {
             self.eras.end();
             tracing::info!(issuer = %self.issuer, keys = count, "the keys of an issuer are new");
         }
-        Ok(())
     }
 
     /// Renews the set when it is time to. To be called often.
@@ -293,6 +294,11 @@ impl Phase {
                 u128::from(now.since(asked)) >= Duration::from_secs(pause).as_millis()
             })
     }
+}
+
+fn usable(json: &[u8]) -> Result<KeySet, KeyRingFault> {
+    let keys = KeySet::parse(json)?;
+    if keys.is_empty() { Err(KeyRingFault::Empty) } else { Ok(keys) }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, KeyRingFault> {

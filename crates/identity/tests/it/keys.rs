@@ -309,4 +309,12 @@ async fn keys_in_a_file_are_read_with_each_version_of_the_configuration() {
         assert!(house.rebuild().is_err(), "{bad}");
     }
     house.proof(&second).await;
+
+    // A version that is refused for something else changes nothing either.
+    write(&set(&old));
+    house.doors[0].resource = String::from("nowhere");
+    assert!(house.rebuild().is_err());
+    assert!(house.remembers(&second));
+    let another = token(&new, &house.claims_but("https://as.example", &json!({ "jti": "2" })));
+    house.proof(&another).await;
 }

@@ -2,6 +2,7 @@
 
 use crate::house::{
     House, RESOURCE, introspection, is_invalid, is_unavailable, issuer, jwt, key, opaque, token,
+    until,
 };
 use crate::server::{Reply, Server};
 use base64::Engine as _;
@@ -11,6 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tollgate_core::ids::Secret;
 use tollgate_core::principal::Credential;
+use tollgate_core::stores::{Revocable, Revocation};
+use tollgate_identity::Denied;
 use tollgate_identity::settings::{ClientProof, TokenSettings};
 use tollgate_oauth::jwt::Jwt;
 use tollgate_oauth::keys::{Alg, KeySet, SigningKey};
@@ -308,4 +311,26 @@ async fn a_signed_token_of_somebody_else_is_shown_to_nobody() {
     let own = token(&other, &claims(&asked.url));
     assert!(is_invalid(&house.verify(&own).await));
     assert_eq!(asked.count("/introspect"), 1);
+}
+
+#[tokio::test]
+async fn a_flood_of_one_token_that_is_good_and_not_let_in_is_asked_about_once() {
+    let (server, mut house) = trusted().await;
+    house.doors[0].scopes = vec![String::from("admin")];
+    house.rebuild().expect("settings");
+    server.says_of("short", &active(&house, &json!({})));
+    server.says_of("revoked", &active(&house, &json!({ "sub": "mallory", "scope": "admin" })));
+    let what = Revocable::Subject(server.url.clone(), String::from("mallory"));
+    let revocation = Revocation { what: what.clone(), before: u64::MAX, until: u64::MAX };
+    house.sources.stores.revocations.revoke(revocation).await.expect("revoked");
+    for _ in 0..100 {
+        assert!(matches!(house.verify("short").await, Err(Denied::Insufficient { .. })));
+        assert!(is_invalid(&house.verify("revoked").await));
+    }
+    assert_eq!(server.count("/introspect"), 2);
+
+    house.verifier.start_background();
+    house.sources.stores.revocations.restore(what).await.expect("restored");
+    let is_good = || async { house.verify("revoked").await.is_ok() };
+    until("what is taken back counts, although it was refused", is_good).await;
 }
