@@ -196,6 +196,12 @@ impl CallerKey {
             },
         }
     }
+
+    /// In which of so many parts it is kept.
+    #[must_use]
+    pub const fn part(self, parts: usize) -> usize {
+        (self.0 % parts as u128) as usize
+    }
 }
 
 /// What all principals of one agent have in common: issuer and client.

@@ -2,7 +2,7 @@
 //!
 //! SPEC: 2025-11-25 basic/transports, Session Management: DELETE when done; 405 is no error.
 
-use crate::upstream::{Deadlines, Fields, Outgoing, ReplyHeaders, Upstream};
+use crate::upstream::{Deadlines, Fields, OnBehalf, Outgoing, ReplyHeaders, Upstream};
 use crate::ward::Orphanage;
 use bytes::Bytes;
 use http::{HeaderValue, Method};
@@ -11,8 +11,24 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tollgate_core::bounds::{FAREWELL_SECS, FAREWELLS_MAX};
 use tollgate_core::ids::{EndpointId, UpstreamSessionId};
-use tollgate_core::sessions::Home;
+use tollgate_core::sessions::{Home, Session};
 use tollgate_mcp::headers::MCP_SESSION_ID;
+
+/// An upstream session that is to end, and whose it was.
+#[derive(Clone, Debug)]
+pub struct Parting {
+    home: Home,
+    whom: Option<OnBehalf>,
+}
+
+impl Parting {
+    /// From a session that is over here.
+    #[must_use]
+    pub fn of(upstream: &Upstream, session: &Session) -> Self {
+        let whom = upstream.on_behalf(session.caller, &session.principal);
+        Self { home: session.home.clone(), whom: Some(whom) }
+    }
+}
 
 /// Says farewell to upstream sessions, a bounded number at a time.
 #[derive(Clone, Debug)]
@@ -35,17 +51,19 @@ impl Farewells {
     #[must_use]
     pub fn unclaimed(
         self,
-        upstream: Arc<Upstream>,
-        endpoint: EndpointId,
+        (upstream, endpoint): (Arc<Upstream>, EndpointId),
+        whom: Option<OnBehalf>,
         headers: &ReplyHeaders,
     ) -> Option<Unclaimed> {
         let id = headers.session.as_deref().and_then(UpstreamSessionId::parse)?;
         let home = Home { endpoint, upstream_session: id, generation: 0, version: 0 };
-        Some(Unclaimed { farewells: self, upstream, home, is_claimed: false })
+        let parting = Parting { home, whom };
+        Some(Unclaimed { farewells: self, upstream, parting, is_claimed: false })
     }
 
     /// Ends one upstream session and waits for it, at most some seconds.
-    pub async fn say(&self, upstream: &Upstream, home: &Home) {
+    pub async fn say(&self, upstream: &Upstream, parting: &Parting) {
+        let Parting { home, whom } = parting;
         let Some(endpoint) = upstream.endpoint(&home.endpoint) else { return };
         let Ok(id) = HeaderValue::from_str(home.upstream_session.as_str()) else { return };
         let mut headers = Fields::new();
@@ -53,7 +71,12 @@ impl Farewells {
         let limit = Duration::from_secs(FAREWELL_SECS);
         let deadlines = Deadlines { first_byte: limit, pause: Some(limit), total: Some(limit) };
         let exchange = endpoint.send(
-            Outgoing { method: Method::DELETE, headers, body: Bytes::new(), on_behalf_of: None },
+            Outgoing {
+                method: Method::DELETE,
+                headers,
+                body: Bytes::new(),
+                on_behalf_of: whom.clone(),
+            },
             deadlines,
         );
         let mut ward = Orphanage::default().ward(exchange, false);
@@ -69,14 +92,14 @@ impl Farewells {
 
     /// Ends one upstream session in the background. Over the bound it is left to the upstream's own
     /// expiry: sessions there end too, only later.
-    pub fn send(&self, upstream: &Arc<Upstream>, home: Home) {
+    pub fn send(&self, upstream: &Arc<Upstream>, parting: Parting) {
         // None at the very end of the process, when what is left is dropped.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let Ok(place) = self.waiting.clone().try_acquire_owned() else { return };
         let (this, upstream) = (self.clone(), upstream.clone());
         runtime.spawn(async move {
             if let Ok(_room) = this.room.acquire().await {
-                this.say(&upstream, &home).await;
+                this.say(&upstream, &parting).await;
             }
             drop(place);
         });
@@ -89,7 +112,7 @@ impl Farewells {
 pub struct Unclaimed {
     farewells: Farewells,
     upstream: Arc<Upstream>,
-    home: Home,
+    parting: Parting,
     is_claimed: bool,
 }
 
@@ -97,7 +120,7 @@ impl Unclaimed {
     /// Where it lives.
     #[must_use]
     pub fn home(&self) -> &Home {
-        &self.home
+        &self.parting.home
     }
 
     /// A session of ours stands for it from now on.
@@ -109,7 +132,7 @@ impl Unclaimed {
 impl Drop for Unclaimed {
     fn drop(&mut self) {
         if !self.is_claimed {
-            self.farewells.send(&self.upstream, self.home.clone());
+            self.farewells.send(&self.upstream, self.parting.clone());
         }
     }
 }

@@ -18,7 +18,10 @@ use crate::gate::Gate;
 use crate::hub;
 use crate::route::{Place, Routed, Way};
 use crate::snapshot::{Leg, Snapshot};
-use crate::upstream::{Cause, Deadlines, Endpoint, Fields, Outgoing, ReplyHeaders, SendError};
+use crate::upstream::{
+    Cause, CredentialFault, Deadlines, Endpoint, Fields, OnBehalf, Outgoing, ReplyHeaders,
+    SendError,
+};
 use crate::ward::Ward;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
@@ -90,6 +93,10 @@ impl Forward<'_> {
             let Some(endpoint) = self.leg.upstream.pick() else { break };
             match self.ask(&endpoint, headers(), body.clone(), post).await {
                 Ok(sent) => return Ok((endpoint, sent)),
+                // The same for each of its endpoints.
+                Err(error @ SendError::NotSent(Cause::Credential(_))) => {
+                    return Err(refuse_send(&error));
+                }
                 Err(SendError::NotSent(cause)) => {
                     last = Some(refuse_send(&SendError::NotSent(cause)))
                 }
@@ -106,7 +113,12 @@ impl Forward<'_> {
 
     /// A request made for this call's caller.
     pub(crate) fn outgoing(&self, method: HttpMethod, headers: Fields, body: Bytes) -> Outgoing {
-        Outgoing { method, headers, body, on_behalf_of: Some(self.call.caller) }
+        Outgoing { method, headers, body, on_behalf_of: Some(self.on_behalf()) }
+    }
+
+    /// Whom this call's requests are made for.
+    pub(crate) fn on_behalf(&self) -> OnBehalf {
+        self.leg.upstream.on_behalf(self.call.caller, self.principal)
     }
 
     /// Sends a POST to one endpoint and waits for the head of its reply.
@@ -159,6 +171,38 @@ pub(crate) fn down() -> Refusal {
     Refusal::new(Reason::UpstreamDown, text).retry_after(5)
 }
 
+/// The call was not made for want of a token.
+pub(crate) fn refuse_credential(fault: &CredentialFault) -> Refusal {
+    match fault {
+        CredentialFault::Anonymous => Refusal::new(
+            Reason::UpstreamRefused,
+            "this server is only for callers who prove who they are; the call was not made",
+        ),
+        CredentialFault::Stranger => Refusal::new(
+            Reason::UpstreamRefused,
+            "this server is not for callers of your issuer; the call was not made: ask the operator",
+        ),
+        CredentialFault::Unavailable(_) => Refusal::new(
+            Reason::UpstreamDown,
+            "the gate cannot get a token for this server just now, because its token server is not \
+             available; the call was not made: retry in a few seconds",
+        )
+        .retry_after(5),
+        CredentialFault::Refused(code) => Refusal::new(
+            Reason::UpstreamRefused,
+            format!(
+                "the gate was refused a token for this server ({code}); the call was not made: the \
+                 operator must see to it"
+            ),
+        ),
+        CredentialFault::Unusable(_) => Refusal::new(
+            Reason::UpstreamRefused,
+            "the gate got no usable token for this server; the call was not made: the operator must \
+             see to it",
+        ),
+    }
+}
+
 /// What a failed exchange means for the caller.
 pub(crate) fn refuse_send(error: &SendError) -> Refusal {
     tracing::debug!(%error, "upstream failed");
@@ -168,6 +212,7 @@ pub(crate) fn refuse_send(error: &SendError) -> Refusal {
             let text = format!("the server is not available; the call was not made: {public}");
             Refusal::new(Reason::UpstreamDown, text).retry_after(5)
         }
+        SendError::NotSent(Cause::Credential(fault)) => refuse_credential(fault),
         SendError::NotSent(_) => Refusal::new(
             Reason::UpstreamDown,
             "the server cannot be reached; the call was not made: retry in a few seconds",

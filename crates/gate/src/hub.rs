@@ -38,6 +38,7 @@ use crate::reply;
 use crate::route::bounds;
 use crate::session::{Bounds, Held};
 use crate::snapshot::{Leg, Snapshot};
+use crate::upstream::Whom;
 use audience::Audience;
 use http::{Response, StatusCode};
 use std::sync::Arc;
@@ -127,13 +128,18 @@ impl<'a> Front<'a> {
         }
     }
 
+    /// Who calls.
+    const fn whom(&self) -> Whom<'a> {
+        (self.call.caller, self.principal)
+    }
+
     fn audience_of(&self, held: &Held) -> Audience {
         let told = held.session.memory.as_ref();
         self.audience_here(Audience::of_session(told.map_or(&[], |told| &told.initialize)))
     }
 
     fn audience_here(&self, audience: Audience) -> Audience {
-        audience.with_caller(&self.call.route.legs, self.call.caller)
+        audience.with_caller(&self.call.route.legs, (self.call.caller, self.principal))
     }
 
     async fn legacy(
@@ -184,7 +190,7 @@ impl<'a> Front<'a> {
         let asked = unknown.into_iter().map(|leg| async move {
             let starting = leg.upstream.start_time().min(Duration::from_secs(START_WAIT_SECS));
             let limit = Duration::from_secs(GREETING_WAIT_SECS) + starting;
-            let asking = probe::must_speak_modern(self.gate, leg);
+            let asking = probe::must_speak_modern(self.gate, leg, self.whom());
             match tokio::time::timeout(limit, asking).await {
                 Ok(Err(refusal)) if refusal.reason == Reason::VersionUnsupported => Err(refusal),
                 Ok(Ok(())) => Ok(()),

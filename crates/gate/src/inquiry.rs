@@ -5,7 +5,10 @@
 
 use crate::forward::{legacy, post_headers};
 use crate::gate::Gate;
-use crate::upstream::{Deadlines, Endpoint, Fields, Media, Outgoing, ReplyHeaders, SendError};
+use crate::upstream::{
+    Cause, CredentialFault, Deadlines, Endpoint, Fields, Media, OnBehalf, Outgoing, ReplyHeaders,
+    SendError,
+};
 use crate::ward::Ward;
 use bytes::Bytes;
 use http::header::ACCEPT;
@@ -13,7 +16,6 @@ use http::{HeaderValue, Method as HttpMethod, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
 use tollgate_core::bounds::REPLY_BYTES_MAX;
-use tollgate_core::principal::CallerKey;
 use tollgate_core::sessions::Home;
 use tollgate_mcp::era::{legacy::Version, modern};
 use tollgate_mcp::headers::{MCP_METHOD, MCP_PROTOCOL_VERSION};
@@ -27,6 +29,9 @@ pub(crate) enum Silence {
     /// The exchange failed.
     #[error("{0}")]
     Unreachable(Arc<str>),
+    /// The gate has no token for it.
+    #[error("{0}")]
+    Credential(CredentialFault),
     /// No endpoint is usable.
     #[error("no instance of it is reachable")]
     Nobody,
@@ -49,7 +54,10 @@ pub(crate) enum Silence {
 
 impl From<&SendError> for Silence {
     fn from(error: &SendError) -> Self {
-        Self::Unreachable(error.to_string().into())
+        match error {
+            SendError::NotSent(Cause::Credential(fault)) => Self::Credential(fault.clone()),
+            _ => Self::Unreachable(error.to_string().into()),
+        }
     }
 }
 
@@ -82,8 +90,8 @@ pub(crate) struct Inquiry<'a> {
     pub(crate) endpoint: &'a Arc<Endpoint>,
     pub(crate) voice: Voice<'a>,
     pub(crate) within: Duration,
-    /// Whose process is asked, where callers have their own.
-    pub(crate) on_behalf_of: Option<CallerKey>,
+    /// For whom it is asked, where that matters.
+    pub(crate) on_behalf_of: Option<&'a OnBehalf>,
 }
 
 impl Inquiry<'_> {
@@ -207,7 +215,8 @@ impl Inquiry<'_> {
         (method, headers, body): (HttpMethod, Fields, Bytes),
         deadlines: Deadlines,
     ) -> Result<(Ward, StatusCode, ReplyHeaders), Silence> {
-        let outgoing = Outgoing { method, headers, body, on_behalf_of: self.on_behalf_of };
+        let on_behalf_of = self.on_behalf_of.cloned();
+        let outgoing = Outgoing { method, headers, body, on_behalf_of };
         let exchange = self.endpoint.send(outgoing, deadlines);
         let mut ward = self.gate.orphanage.ward(exchange, false);
         let (status, headers) = ward.head().await.map_err(|error| Silence::from(&error))?;

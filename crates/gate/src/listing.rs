@@ -11,6 +11,7 @@ use crate::call::Post;
 use crate::gate::Gate;
 use crate::inquiry::{Inquiry, Voice, modern_request};
 use crate::snapshot::Leg;
+use crate::upstream::Whom;
 use std::time::Duration;
 use tollgate_core::refusal::Refusal;
 use tollgate_mcp::json::find_path;
@@ -23,7 +24,11 @@ const LISTING_SECS: u64 = 10;
 ///
 /// # Errors
 /// `HeaderMismatch` if a mirror contradicts its argument, is missing, or mirrors nothing.
-pub async fn check_params(gate: &Gate, leg: &Leg, post: &Post) -> Result<(), Refusal> {
+pub async fn check_params(
+    gate: &Gate,
+    leg: &Leg,
+    (post, whom): (&Post, Whom<'_>),
+) -> Result<(), Refusal> {
     let Some(message) = post.one() else { return Ok(()) };
     let is_mirroring = post.method == Method::ToolsCall && !post.params.is_empty();
     if !is_mirroring || leg.knowledge.has_listed() {
@@ -31,17 +36,18 @@ pub async fn check_params(gate: &Gate, leg: &Leg, post: &Post) -> Result<(), Ref
     }
     let _asking = leg.knowledge.asking.lock().await;
     if !leg.knowledge.has_listed() {
-        Box::pin(list(gate, leg)).await;
+        Box::pin(list(gate, leg, whom)).await;
         // Also where it failed: one attempt, not one for every call.
         leg.knowledge.note_listed();
     }
     leg.knowledge.check_params(&post.body, message, &post.params)
 }
 
-async fn list(gate: &Gate, leg: &Leg) {
+async fn list(gate: &Gate, leg: &Leg, (caller, principal): Whom<'_>) {
     let Some(endpoint) = leg.upstream.pick() else { return };
     let within = Duration::from_secs(LISTING_SECS);
-    let (voice, on_behalf_of) = (Voice::Modern, None);
+    let whom = leg.upstream.on_behalf_if_known(caller, principal);
+    let (voice, on_behalf_of) = (Voice::Modern, whom.as_ref());
     let inquiry = Inquiry { gate, endpoint: &endpoint, voice, within, on_behalf_of };
     let mut cursor = String::new();
     for page in 0..PAGES_MAX {

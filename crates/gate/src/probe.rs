@@ -6,12 +6,13 @@
 //! SPEC: 2026-07-28 basic/versioning, Backward Compatibility: a DiscoverResult or a recognized modern
 //! error identifies a modern server, anything else a legacy one.
 
-use crate::forward::down;
+use crate::forward::{down, refuse_credential};
 use crate::gate::Gate;
 use crate::inquiry::{Inquiry, Silence, Voice, modern_request};
 use crate::knowledge::Found;
 use crate::settings::UpstreamEra;
 use crate::snapshot::Leg;
+use crate::upstream::Whom;
 use std::time::Duration;
 use tollgate_core::refusal::{Reason, Refusal};
 use tollgate_mcp::era::{legacy, modern};
@@ -26,7 +27,7 @@ const PROBE_SECS: u64 = 10;
 /// # Errors
 /// [`Reason::VersionUnsupported`] naming the versions it does speak; [`Reason::UpstreamDown`] if it
 /// cannot be asked.
-pub async fn must_speak_modern(gate: &Gate, leg: &Leg) -> Result<(), Refusal> {
+pub async fn must_speak_modern(gate: &Gate, leg: &Leg, whom: Whom<'_>) -> Result<(), Refusal> {
     if let Some(known) = known(gate, leg) {
         return known;
     }
@@ -35,7 +36,7 @@ pub async fn must_speak_modern(gate: &Gate, leg: &Leg) -> Result<(), Refusal> {
         return known;
     }
     // Boxed, as is everything that few calls do: the future of each call has room for it otherwise.
-    let found = Box::pin(ask(gate, leg)).await?;
+    let found = Box::pin(ask(gate, leg, whom)).await?;
     leg.knowledge.note_found(found, gate.clock.now());
     known(gate, leg).unwrap_or(Ok(()))
 }
@@ -76,11 +77,12 @@ pub fn undiscovered(refusal: Refusal) -> Refusal {
     Refusal::new(Reason::MethodUnknown, refusal.text)
 }
 
-async fn ask(gate: &Gate, leg: &Leg) -> Result<Found, Refusal> {
+async fn ask(gate: &Gate, leg: &Leg, (caller, principal): Whom<'_>) -> Result<Found, Refusal> {
+    let whom = leg.upstream.on_behalf_if_known(caller, principal);
     for _ in 0..3 {
         let endpoint = leg.upstream.pick().ok_or_else(down)?;
         let within = Duration::from_secs(PROBE_SECS);
-        let (voice, on_behalf_of) = (Voice::Modern, None);
+        let (voice, on_behalf_of) = (Voice::Modern, whom.as_ref());
         let inquiry = Inquiry { gate, endpoint: &endpoint, voice, within, on_behalf_of };
         let body = modern_request("server/discover", "", "{}");
         match inquiry.ask("server/discover", body).await {
@@ -92,6 +94,8 @@ async fn ask(gate: &Gate, leg: &Leg) -> Result<Found, Refusal> {
             // A server in trouble says nothing about its era.
             Err(Silence::Status(status))
                 if status.is_server_error() || matches!(status.as_u16(), 401 | 403 | 429) => {}
+            // The same for each instance.
+            Err(Silence::Credential(fault)) => return Err(refuse_credential(&fault)),
             Err(Silence::Unreachable(_) | Silence::Nobody | Silence::Timeout) => {}
             Err(
                 Silence::Error(_) | Silence::Status(_) | Silence::SessionLost | Silence::Unusable,

@@ -83,10 +83,10 @@ async fn place(
 ) -> Result<Place, Refusal> {
     match &call.ask {
         Ask::Post(post) if post.era == Era::Modern => {
-            let speaks = probe::must_speak_modern(gate, leg).await;
+            let speaks = probe::must_speak_modern(gate, leg, (call.caller, principal)).await;
             let is_probe = post.method == Method::Discover;
             speaks.map_err(|no| if is_probe { probe::undiscovered(no) } else { no })?;
-            listing::check_params(gate, leg, post).await?;
+            listing::check_params(gate, leg, (post, (call.caller, principal))).await?;
             Ok(Place::Any)
         }
         Ask::Post(post) if post.method == Method::Initialize => {

@@ -3,6 +3,13 @@
 //! Plain data. Nothing in here is optional because somebody forgot it: an absent section of the
 //! file arrives as an explicit variant or as a default from `tollgate_core::bounds`.
 
+mod credential;
+
+pub use credential::{
+    AssertionKey, AssertionSettings, CredentialSettings, ExchangeSettings, TokenEndpoint,
+    TokenRequest, TokenServer,
+};
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -145,6 +152,8 @@ pub struct UpstreamSettings {
     pub tls: UpstreamTls,
     /// Headers added to every request (credentials of the gate's own).
     pub headers: Vec<(String, Secret<String>)>,
+    /// What goes into `Authorization`, where that is not one of `headers`.
+    pub credential: CredentialSettings,
     /// Which eras it speaks.
     pub era: UpstreamEra,
     /// Whether lost sessions are rebuilt.

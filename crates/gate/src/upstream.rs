@@ -11,6 +11,7 @@
 mod balance;
 mod chunks;
 pub mod codec;
+mod credential;
 mod deadline;
 pub mod duplex;
 mod endpoint;
@@ -30,18 +31,20 @@ mod stdio;
 mod tls;
 mod wire;
 
+pub use credential::{CredentialError, CredentialFault};
 pub use endpoint::Endpoint;
 pub use exchange::{Deadlines, Exchange};
 pub use fault::{Cause, Phase, SendError};
 pub use head::{Head, Media, ReplyHeaders};
 pub use plan::UpstreamError;
 pub use reply::{Reply, ReplyBody};
-pub use request::{Fields, Outgoing};
+pub use request::{Fields, OnBehalf, Outgoing, Whom};
 pub use sse_line::SseLines;
 pub use status::{EndpointState, EndpointStatus};
 pub use tls::TlsError;
 
-use crate::settings::{Transport, UpstreamSettings};
+use crate::settings::{CredentialSettings, Transport, UpstreamSettings};
+use crate::upstream::credential::Credential;
 use crate::upstream::duplex::{Host, HostSettings};
 use crate::upstream::endpoint::Trouble;
 use crate::upstream::health::Rules;
@@ -60,6 +63,7 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 use tollgate_core::bounds::UPSTREAM_POOL_IDLE_MILLIS;
 use tollgate_core::ids::{EndpointId, UpstreamName};
+use tollgate_core::principal::{CallerKey, Principal};
 
 /// All upstreams of one configuration.
 #[derive(Debug, Default)]
@@ -100,6 +104,8 @@ pub struct Upstream {
     settings: UpstreamSettings,
     material: Option<Material>,
     rules: Rules,
+    /// What it is shown besides constant headers; tokens in it outlive changes of other settings.
+    credential: Option<Arc<Credential>>,
     seeds: Vec<Seed>,
     trouble: Arc<Trouble>,
     table: ArcSwap<Table>,
@@ -122,12 +128,14 @@ impl Upstream {
         if let Some(same) = previous
             && same.settings == *settings
             && same.material == material
+            && same.credential.as_ref().is_none_or(|credential| credential.is_current())
         {
             return Ok(Arc::clone(same));
         }
         let rules = Rules { health: settings.health.clone(), ejection: settings.ejection };
         let trouble = Arc::new(Trouble::default());
-        let plan = Plan { settings, rules: &rules, trouble: &trouble };
+        let credential = credential(settings, previous)?;
+        let plan = Plan { settings, rules: &rules, trouble: &trouble, credential: &credential };
         let beneath = match &settings.transport {
             Transport::Sse => {
                 let previous = previous.and_then(|previous| previous.beneath.as_ref());
@@ -136,21 +144,7 @@ impl Upstream {
             }
             Transport::Http | Transport::Stdio(_) => None,
         };
-        let host = match (&settings.transport, &beneath) {
-            (Transport::Stdio(stdio), _) => {
-                let processes = Processes::new(settings.name.clone(), (**stdio).clone());
-                Some((
-                    "stdio",
-                    Host::new(settings.name.clone(), processes, HostSettings::of(stdio)),
-                ))
-            }
-            (_, Some(beneath)) => {
-                let lines = Arc::new(SseLines::new(Arc::clone(beneath)));
-                Some(("sse", Host::new(settings.name.clone(), lines, SseLines::shared(settings))))
-            }
-            (_, None) => None,
-        };
-        if let Some((kind, host)) = host {
+        if let Some((kind, host)) = host(settings, beneath.as_ref()) {
             let id = EndpointId::from(format!("{kind}:{}", settings.name));
             let only = Endpoint::on_lines(id, host, plan.lines());
             let table = Table { active: vec![only], ..Table::default() };
@@ -158,6 +152,7 @@ impl Upstream {
                 settings: settings.clone(),
                 material,
                 rules,
+                credential,
                 seeds: Vec::new(),
                 trouble,
                 table: ArcSwap::from_pointee(table),
@@ -177,6 +172,7 @@ impl Upstream {
             settings: settings.clone(),
             material,
             rules,
+            credential,
             seeds,
             trouble,
             table: ArcSwap::from_pointee(table),
@@ -196,6 +192,29 @@ impl Upstream {
     #[must_use]
     pub fn settings(&self) -> &UpstreamSettings {
         &self.settings
+    }
+
+    /// Whether it has a token for each principal, so that it must be known who a request is for.
+    #[must_use]
+    pub const fn tells_principals_apart(&self) -> bool {
+        matches!(self.settings.credential, CredentialSettings::Exchange(_))
+    }
+
+    /// Whom a request to it is made for, said as precisely as it matters there.
+    #[must_use]
+    pub fn on_behalf(&self, caller: CallerKey, principal: &Principal) -> OnBehalf {
+        if self.tells_principals_apart() {
+            OnBehalf::principal(caller, principal)
+        } else {
+            OnBehalf::caller_only(caller)
+        }
+    }
+
+    /// The same for what the gate wants to know for all, which only an upstream that knows
+    /// principals has to be asked for one of them.
+    #[must_use]
+    pub fn on_behalf_if_known(&self, caller: CallerKey, principal: &Principal) -> Option<OnBehalf> {
+        self.tells_principals_apart().then(|| OnBehalf::principal(caller, principal))
     }
 
     /// How long it may take to be there at all, where it has to be started.
@@ -300,6 +319,45 @@ impl Upstream {
             self.resolved.send_replace(true);
         }
     }
+}
+
+/// What keeps the lines of an upstream that is reached over lines, and of which kind they are.
+fn host(
+    settings: &UpstreamSettings,
+    beneath: Option<&Arc<Upstream>>,
+) -> Option<(&'static str, Arc<Host>)> {
+    let name = settings.name.clone();
+    match (&settings.transport, beneath) {
+        (Transport::Stdio(stdio), _) => {
+            let processes = Processes::new(name.clone(), (**stdio).clone());
+            Some(("stdio", Host::new(name, processes, HostSettings::of(stdio))))
+        }
+        (_, Some(beneath)) => {
+            let lines = Arc::new(SseLines::new(Arc::clone(beneath)));
+            Some(("sse", Host::new(name, lines, SseLines::shared(settings))))
+        }
+        (_, None) => None,
+    }
+}
+
+/// The credential of an upstream; the one it had, if nothing about that changed.
+fn credential(
+    settings: &UpstreamSettings,
+    previous: Option<&Arc<Upstream>>,
+) -> Result<Option<Arc<Credential>>, UpstreamError> {
+    // New also where its transport or headers changed: they are judged together.
+    let same = previous.filter(|old| {
+        let (old, old_credential, new) = (&old.settings, &old.credential, settings);
+        let is_alike = old.transport == new.transport && old.headers == new.headers;
+        is_alike
+            && old.credential == new.credential
+            && old_credential.as_ref().is_none_or(|credential| credential.is_current())
+    });
+    if let Some(same) = same {
+        return Ok(same.credential.clone());
+    }
+    Credential::new(settings)
+        .map_err(|source| UpstreamError::Credential { upstream: settings.name.clone(), source })
 }
 
 /// The endpoints known without asking DNS: literal addresses, and what `known` has of the names.

@@ -8,7 +8,7 @@ use super::{Forward, Sent, post_headers, refuse_send};
 use crate::body::GateBody;
 use crate::call::Post;
 use crate::expect::Expected;
-use crate::farewell::Unclaimed;
+use crate::farewell::{Parting, Unclaimed};
 use crate::generation::Mark;
 use crate::recovery;
 use crate::reply;
@@ -64,8 +64,8 @@ impl Forward<'_> {
     ) -> impl FnOnce(&ReplyHeaders) -> Option<Unclaimed> + Send + 'static {
         let (farewells, upstream) = (&self.gate.farewells, &self.leg.upstream);
         let (farewells, upstream) = (farewells.clone(), upstream.clone());
-        let endpoint = endpoint.id().clone();
-        move |headers| farewells.unclaimed(upstream, endpoint, headers)
+        let (endpoint, whom) = (endpoint.id().clone(), self.on_behalf());
+        move |headers| farewells.unclaimed((upstream, endpoint), Some(whom), headers)
     }
 
     async fn refused_initialize(
@@ -262,7 +262,7 @@ impl Forward<'_> {
     pub(super) async fn end(&self, held: &Held) -> Response<GateBody> {
         if let Some(session) = self.gate.sessions.end(&held.session) {
             let upstream = &self.leg.upstream;
-            self.gate.farewells.say(upstream, &session.home).await;
+            self.gate.farewells.say(upstream, &Parting::of(upstream, &session)).await;
         }
         reply::empty(StatusCode::NO_CONTENT)
     }
@@ -275,6 +275,7 @@ impl Forward<'_> {
 fn means_lost(error: &SendError, session: &Session) -> bool {
     match error {
         SendError::NotSent(Cause::Refused | Cause::Unreachable(_)) => true,
+        SendError::NotSent(Cause::Credential(_)) => false,
         SendError::NotSent(_) => session.memory.is_some(),
         SendError::Lost(_) | SendError::Timeout(_) | SendError::Invalid(_) => false,
     }

@@ -4,9 +4,10 @@
 
 use crate::settings::{Isolation, Transport};
 use crate::snapshot::Leg;
+use crate::upstream::OnBehalf;
 use std::sync::Arc;
 use tollgate_core::bounds::AUDIENCE_BYTES_MAX;
-use tollgate_core::principal::CallerKey;
+use tollgate_core::principal::{CallerKey, Principal};
 use tollgate_mcp::era::Era;
 use tollgate_mcp::json::{Message, find_path};
 
@@ -17,8 +18,8 @@ pub(crate) struct Audience {
     pub(crate) era: Era,
     /// The JSON text of the capabilities they declare.
     pub(crate) capabilities: Arc<str>,
-    /// The one caller it is, where the upstream serves each by a process of its own.
-    pub(crate) caller: Option<CallerKey>,
+    /// The one caller it is, where the upstream serves each by a process of its own, or knows them.
+    pub(crate) caller: Option<OnBehalf>,
 }
 
 impl Audience {
@@ -43,14 +44,18 @@ impl Audience {
     }
 
     /// The same for one caller, if any of these upstreams serves callers apart.
-    pub(crate) fn with_caller(self, legs: &[Arc<Leg>], caller: CallerKey) -> Self {
+    pub(crate) fn with_caller(
+        self,
+        legs: &[Arc<Leg>],
+        (caller, principal): (CallerKey, &Principal),
+    ) -> Self {
         let is_apart = legs.iter().any(|leg| serves_apart(leg, self.era));
-        Self { caller: is_apart.then_some(caller), ..self }
+        Self { caller: is_apart.then(|| OnBehalf::principal(caller, principal)), ..self }
     }
 
     /// The audience it is at one upstream.
     pub(crate) fn at(&self, leg: &Leg) -> Self {
-        let caller = self.caller.filter(|_| serves_apart(leg, self.era));
+        let caller = self.caller.clone().filter(|_| serves_apart(leg, self.era));
         Self { caller, ..self.clone() }
     }
 
@@ -60,9 +65,12 @@ impl Audience {
     }
 }
 
-/// Whether each caller's calls go to a process that serves nobody else. Of legacy sessions each has
+/// Whether each caller's calls carry a token of its own, or go to a process that serves nobody else. Of legacy sessions each has
 /// its own where that is wanted, and no list could be read in it.
 fn serves_apart(leg: &Leg, era: Era) -> bool {
+    if leg.upstream.tells_principals_apart() {
+        return true;
+    }
     match &leg.upstream.settings().transport {
         Transport::Stdio(stdio) => match stdio.isolation {
             Isolation::Shared => false,

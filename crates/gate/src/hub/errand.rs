@@ -223,8 +223,8 @@ impl Front<'_> {
 
     async fn go_modern(&self, post: &Post, leg: usize) -> Served {
         let there = &self.call.route.legs[leg];
-        probe::must_speak_modern(self.gate, there).await?;
-        listing::check_params(self.gate, there, post).await?;
+        probe::must_speak_modern(self.gate, there, self.whom()).await?;
+        listing::check_params(self.gate, there, (post, self.whom())).await?;
         if let Some(message) = post.one() {
             there.knowledge.check_params(&post.body, message, &post.params)?;
         }

@@ -5,6 +5,7 @@
 //! hold as for any session, but only this leg starts over.
 
 use super::{Front, Held};
+use crate::farewell::Parting;
 use crate::forward::Forward;
 use crate::recovery::{self, Introduced};
 use std::sync::Arc;
@@ -78,7 +79,8 @@ impl Front<'_> {
 
     async fn end_leg(&self, forward: &Forward<'_>, leg: &Held) {
         if let Some(ended) = self.gate.sessions.end(&leg.session) {
-            self.gate.farewells.say(&forward.leg.upstream, &ended.home).await;
+            let upstream = &forward.leg.upstream;
+            self.gate.farewells.say(upstream, &Parting::of(upstream, &ended)).await;
         }
     }
 
@@ -90,7 +92,7 @@ impl Front<'_> {
         for upstream in self.snapshot.upstreams.iter() {
             let leg = self.gate.sessions.at(held.session.key.of_leg(upstream.name()));
             if let Some(ended) = leg.and_then(|leg| self.gate.sessions.end(&leg)) {
-                self.gate.farewells.send(upstream, ended.home.clone());
+                self.gate.farewells.send(upstream, Parting::of(upstream, &ended));
             }
         }
     }

@@ -5,6 +5,7 @@
 //!
 //! Next: `exchange.rs`; `health.rs` for the standing.
 
+use crate::upstream::credential::Credential;
 use crate::upstream::duplex::Host;
 use crate::upstream::exchange::{Deadlines, Exchange};
 use crate::upstream::fault::{Cause, Phase, SendError};
@@ -58,6 +59,8 @@ pub(crate) struct Wiring {
     pub(crate) rules: Rules,
     /// Where trouble is told.
     pub(crate) trouble: Arc<Trouble>,
+    /// What to show it besides constant headers.
+    pub(crate) credential: Option<Arc<Credential>>,
 }
 
 impl Wiring {
@@ -70,6 +73,7 @@ impl Wiring {
             connect: self.connect,
             rules: self.rules.clone(),
             trouble: Arc::clone(&self.trouble),
+            credential: self.credential.clone(),
         }
     }
 }
@@ -179,9 +183,7 @@ impl Endpoint {
         let now = Instant::now();
         let account = self.account(now);
         match &self.way {
-            Way::Address(_) => {
-                Exchange::begin(account, request, deadlines, self.core.pool.take(now), now)
-            }
+            Way::Address(_) => Exchange::begin(account, request, deadlines, now),
             Way::Lines(host) => {
                 let deadlines = host.with_time_to_start(&request, deadlines);
                 Exchange::on_line(account, host.serve(request), deadlines, now)

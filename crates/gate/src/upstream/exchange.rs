@@ -7,6 +7,7 @@
 //! Next: `reply.rs` for what comes back, `fault.rs` for what every failure means, `link.rs` for the
 //! connection, `endpoint.rs` for where exchanges begin.
 
+use crate::upstream::credential::{CredentialFault, Lending, Lent};
 use crate::upstream::deadline::Due;
 use crate::upstream::duplex::{Served, Serving, Waiting};
 use crate::upstream::endpoint::InFlight;
@@ -15,8 +16,10 @@ use crate::upstream::head::Head;
 use crate::upstream::link::Link;
 use crate::upstream::reply::{Reply, ReplyBody};
 use crate::upstream::request::Outgoing;
+use http::StatusCode;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -41,11 +44,15 @@ pub struct Exchange {
     head_within: Duration,
     pause: Option<Duration>,
     total_at: Option<Instant>,
+    /// The token it carries.
+    lent: Option<Arc<Lent>>,
 }
 
 type Connecting = Pin<Box<dyn Future<Output = Result<Box<Link>, Cause>> + Send>>;
 
 enum Stage {
+    /// Waiting for a token to show.
+    Credential(Lending, InFlight),
     /// Waiting for a fresh connection.
     Connect(Connecting, InFlight),
     /// Waiting for the head of the reply.
@@ -59,6 +66,7 @@ enum Stage {
 impl std::fmt::Debug for Stage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
+            Self::Credential(..) => "Credential",
             Self::Connect(..) => "Connect",
             Self::Head(..) => "Head",
             Self::Host(..) => "Host",
@@ -68,12 +76,11 @@ impl std::fmt::Debug for Stage {
 }
 
 impl Exchange {
-    /// Begins on a pooled connection if there is one that seems open.
+    /// Begins with the token the request has to carry, if any.
     pub(crate) fn begin(
         account: InFlight,
         request: Outgoing,
         deadlines: Deadlines,
-        pooled: Option<Box<Link>>,
         now: Instant,
     ) -> Self {
         let mut exchange = Self {
@@ -82,12 +89,47 @@ impl Exchange {
             head_within: deadlines.first_byte,
             pause: deadlines.pause,
             total_at: deadlines.total.and_then(|total| now.checked_add(total)),
+            lent: None,
         };
-        exchange.stage = match pooled {
-            Some(link) => Stage::Head(link, exchange.due(now), account),
-            None => exchange.connect(account),
-        };
+        let credential = account.endpoint().wiring().credential.as_ref();
+        let whom = exchange.request.on_behalf_of.as_ref();
+        match credential.map(|credential| credential.lend(whom, now)) {
+            None => exchange.stage = exchange.dispatch(account, now),
+            Some(Ok(lent)) => exchange.carry(lent, account, now),
+            Some(Err(lending)) => exchange.stage = Stage::Credential(lending, account),
+        }
         exchange
+    }
+
+    /// Goes on with a token.
+    fn carry(&mut self, lent: Arc<Lent>, account: InFlight, now: Instant) {
+        self.request.headers.authorize(lent.value());
+        self.lent = Some(lent);
+        self.stage = self.dispatch(account, now);
+    }
+
+    /// On a pooled connection if there is one that seems open.
+    fn dispatch(&self, account: InFlight, now: Instant) -> Stage {
+        match account.endpoint().core().pool.take(now) {
+            Some(link) => Stage::Head(link, self.due(now), account),
+            None => self.connect(account),
+        }
+    }
+
+    /// The token is there, or is not to be had: a sign of nothing about the endpoint.
+    fn lent(&mut self, lent: Result<Arc<Lent>, CredentialFault>) -> Result<(), SendError> {
+        let Stage::Credential(_, account) = self.take_stage() else { return Ok(()) };
+        let lent = lent.map_err(|fault| SendError::NotSent(Cause::Credential(fault)))?;
+        self.carry(lent, account, Instant::now());
+        Ok(())
+    }
+
+    /// The upstream does not take the token: nobody is to send it again.
+    fn note_refusal(&self, account: &InFlight) {
+        let credential = account.endpoint().wiring().credential.as_ref();
+        if let (Some(credential), Some(lent)) = (credential, &self.lent) {
+            credential.refused(self.request.on_behalf_of.as_ref(), lent);
+        }
     }
 
     /// Begins with a host on a line, which has taken the request.
@@ -101,7 +143,7 @@ impl Exchange {
         let due = Due::head(now + deadlines.first_byte, deadlines.pause, total_at);
         let stage = Stage::Host(Waiting::new(serving, due, account));
         let (head_within, pause) = (deadlines.first_byte, deadlines.pause);
-        Self { stage, request: Outgoing::empty(), head_within, pause, total_at }
+        Self { stage, request: Outgoing::empty(), head_within, pause, total_at, lent: None }
     }
 
     /// A host has answered, or has not in time.
@@ -154,6 +196,9 @@ impl Exchange {
         let error = match answer {
             Ok(Ok(Head { status, headers, .. })) => {
                 account.replied(status);
+                if status == StatusCode::UNAUTHORIZED {
+                    self.note_refusal(&account);
+                }
                 let body = ReplyBody::new(link, due, account);
                 return Some(Ok(Reply { status, headers, body }));
             }
@@ -181,6 +226,12 @@ impl Future for Exchange {
         let this = &mut *self;
         loop {
             match &mut this.stage {
+                Stage::Credential(lending, ..) => {
+                    let lent = ready!(lending.as_mut().poll(cx));
+                    if let Err(error) = this.lent(lent) {
+                        return Poll::Ready(Err(error));
+                    }
+                }
                 Stage::Connect(connecting, ..) => {
                     let opened = ready!(connecting.as_mut().poll(cx));
                     if let Err(error) = this.connected(opened) {

@@ -5,6 +5,7 @@
 //!
 //! Next: `exchange.rs` and `reply.rs`, where these arise.
 
+use crate::upstream::credential::CredentialFault;
 use crate::upstream::tls;
 use std::io;
 
@@ -83,6 +84,9 @@ pub enum Cause {
     /// room; in words. Only the first line of them may be shown to agents.
     #[error("{}", .0.trim_end().replace('\n', "; "))]
     Line(String),
+    /// The gate has no token for it.
+    #[error(transparent)]
+    Credential(CredentialFault),
 }
 
 impl Cause {

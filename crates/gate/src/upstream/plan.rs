@@ -6,6 +6,7 @@
 //! Next: `endpoint.rs` uses the [`Wiring`]; `resolve.rs` turns the [`Seed`]s into endpoints.
 
 use crate::settings::{Probe, UpstreamSettings};
+use crate::upstream::credential::{Credential, CredentialError};
 use crate::upstream::endpoint::{Trouble, Wiring};
 use crate::upstream::health::Rules;
 use crate::upstream::request::Lead;
@@ -58,6 +59,14 @@ pub enum UpstreamError {
         /// Why.
         source: TlsError,
     },
+    /// Its credential cannot be used.
+    #[error("upstream `{upstream}`: {source}")]
+    Credential {
+        /// Of which upstream.
+        upstream: UpstreamName,
+        /// Why.
+        source: CredentialError,
+    },
 }
 
 /// What is needed to wire the endpoint URLs of one upstream.
@@ -68,6 +77,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) rules: &'a Rules,
     /// Where the endpoints tell their trouble.
     pub(crate) trouble: &'a Arc<Trouble>,
+    /// What it is shown besides constant headers.
+    pub(crate) credential: &'a Option<Arc<Credential>>,
 }
 
 impl Plan<'_> {
@@ -95,6 +106,7 @@ impl Plan<'_> {
                 connect: self.settings.timeouts.connect,
                 rules: self.rules.clone(),
                 trouble: Arc::clone(self.trouble),
+                credential: self.credential.clone(),
             };
             Ok(Seed { url: url.clone(), port, wiring: Arc::new(wiring) })
         };
@@ -110,6 +122,7 @@ impl Plan<'_> {
             connect: self.settings.timeouts.connect,
             rules: self.rules.clone(),
             trouble: Arc::clone(self.trouble),
+            credential: None,
         })
     }
 

@@ -8,10 +8,12 @@
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Uri};
-use tollgate_core::principal::CallerKey;
+use std::sync::Arc;
+use tollgate_core::principal::{CallerKey, Principal, Proof};
 
 /// Set by the endpoint, whatever the call says.
-const OURS: [&str; 4] = ["host", "accept-encoding", "content-length", "transfer-encoding"];
+const OURS: [&str; 5] =
+    ["host", "accept-encoding", "content-length", "transfer-encoding", "authorization"];
 
 /// A request as the path hands it over: judged, and without anything the gate itself adds.
 #[derive(Debug)]
@@ -23,10 +25,54 @@ pub struct Outgoing {
     pub headers: Fields,
     /// The body, complete.
     pub body: Bytes,
-    /// Which caller it is made for; `None` for requests of the gate's own. Decides which child
-    /// process serves it, and is never sent.
-    pub on_behalf_of: Option<CallerKey>,
+    /// Whom it is made for; `None` for requests of the gate's own. Decides which child process serves
+    /// it and whose token it carries, and is never sent.
+    pub on_behalf_of: Option<OnBehalf>,
 }
+
+/// Who calls, as the path knows it.
+pub type Whom<'a> = (CallerKey, &'a Principal);
+
+/// Whom a request is made for. Two are equal if they are the same caller.
+#[derive(Clone, Debug)]
+pub struct OnBehalf {
+    caller: CallerKey,
+    proof: Option<Arc<Proof>>,
+}
+
+impl OnBehalf {
+    /// For this caller, who is nobody in particular to the upstream.
+    #[must_use]
+    pub const fn caller_only(caller: CallerKey) -> Self {
+        Self { caller, proof: None }
+    }
+
+    /// For this caller, whom the upstream may know as a principal.
+    #[must_use]
+    pub fn principal(caller: CallerKey, principal: &Principal) -> Self {
+        Self { caller, proof: principal.proof().cloned() }
+    }
+
+    /// What caps and isolation know the caller by.
+    #[must_use]
+    pub const fn caller(&self) -> CallerKey {
+        self.caller
+    }
+
+    /// What the caller has proven.
+    #[must_use]
+    pub const fn proof(&self) -> Option<&Arc<Proof>> {
+        self.proof.as_ref()
+    }
+}
+
+impl PartialEq for OnBehalf {
+    fn eq(&self, other: &Self) -> bool {
+        self.caller == other.caller
+    }
+}
+
+impl Eq for OnBehalf {}
 
 impl Outgoing {
     /// Nothing to send: it was handed over already.
@@ -61,6 +107,11 @@ impl Fields {
         if !OURS.contains(&name.as_str()) {
             write_field(&mut self.lines, name, value);
         }
+    }
+
+    /// Adds the gate's own credential. Nothing a call says can be there in its place.
+    pub(crate) fn authorize(&mut self, value: &HeaderValue) {
+        write_field(&mut self.lines, &http::header::AUTHORIZATION, value);
     }
 
     /// The value of the first field of that name.

@@ -206,6 +206,7 @@ mod tests {
             connect: Duration::ZERO,
             rules: Rules { health, ejection: EjectionSettings { after: 0, span: Duration::ZERO } },
             trouble: Arc::new(Trouble::default()),
+            credential: None,
         };
         Seed { url: "http://name/mcp".parse().unwrap(), port: 80, wiring: Arc::new(wiring) }
     }

@@ -17,3 +17,5 @@ mod reload;
 mod secure;
 
 mod sse_line;
+
+mod credential;

@@ -14,8 +14,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::AbortOnDropHandle;
 use tollgate_core::ids::UpstreamName;
 use tollgate_gate::settings::{
-    EjectionSettings, HealthSettings, Probe, SessionLoss, Transport, UpstreamEra, UpstreamSettings,
-    UpstreamTimeouts, UpstreamTls,
+    CredentialSettings, EjectionSettings, HealthSettings, Probe, SessionLoss, Transport,
+    UpstreamEra, UpstreamSettings, UpstreamTimeouts, UpstreamTls,
 };
 use tollgate_gate::upstream::{
     Deadlines, Endpoint, Fields, Outgoing, Reply, SendError, Upstream, Upstreams,
@@ -163,6 +163,7 @@ pub(crate) fn settings<U: AsRef<str>>(urls: &[U]) -> UpstreamSettings {
         endpoints: urls.iter().map(|url| url.as_ref().parse().unwrap()).collect(),
         tls: UpstreamTls::default(),
         headers: Vec::new(),
+        credential: CredentialSettings::None,
         era: UpstreamEra::Auto,
         sessions: SessionLoss::Strict,
         timeouts: UpstreamTimeouts {

@@ -10,8 +10,8 @@ use tollgate_core::bounds::{
 };
 use tollgate_core::ids::{Secret, UpstreamName};
 use tollgate_gate::settings::{
-    EjectionSettings, HealthSettings, Probe, SessionLoss, Transport, UpstreamEra, UpstreamSettings,
-    UpstreamTimeouts, UpstreamTls,
+    CredentialSettings, EjectionSettings, HealthSettings, Probe, SessionLoss, Transport,
+    UpstreamEra, UpstreamSettings, UpstreamTimeouts, UpstreamTls,
 };
 use url::Url;
 
@@ -74,6 +74,7 @@ fn settings(
         endpoints: vec![url],
         tls,
         headers,
+        credential: CredentialSettings::None,
         era: UpstreamEra::Auto,
         sessions: SessionLoss::Strict,
         timeouts: UpstreamTimeouts {

@@ -11,7 +11,7 @@ use crate::farewell::Unclaimed;
 use crate::gate::Gate;
 use crate::hub::audience::Audience;
 use crate::inquiry::{Inquiry, Silence, Voice, modern_request};
-use crate::upstream::{Endpoint, Upstream};
+use crate::upstream::{Endpoint, OnBehalf, Upstream};
 use bytes::Bytes;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -22,7 +22,6 @@ use tollgate_core::bounds::{
     INSTRUCTIONS_BYTES_MAX, JSON_DEPTH_MAX, LIST_BYTES_MAX, LIST_ITEM_BYTES_MAX, LIST_ITEMS_MAX,
     LIST_PAGES_MAX, LISTING_SECS,
 };
-use tollgate_core::principal::CallerKey;
 use tollgate_core::sessions::Home;
 use tollgate_mcp::era::{Era, legacy};
 use tollgate_mcp::hub::items::{ItemBounds, ListKind, read_page};
@@ -46,7 +45,7 @@ pub(super) struct Speaker {
     home: Option<Home>,
     version: legacy::Version,
     era: Era,
-    caller: Option<CallerKey>,
+    caller: Option<OnBehalf>,
 }
 
 impl Speaker {
@@ -56,7 +55,13 @@ impl Speaker {
             Era::Legacy => Voice::Legacy(self.home.as_ref(), self.version),
         };
         let within = Duration::from_secs(LISTING_SECS);
-        Inquiry { gate, endpoint: &self.endpoint, voice, within, on_behalf_of: self.caller }
+        Inquiry {
+            gate,
+            endpoint: &self.endpoint,
+            voice,
+            within,
+            on_behalf_of: self.caller.as_ref(),
+        }
     }
 }
 
@@ -140,7 +145,7 @@ async fn attend(
 ) -> Result<(Attendance, Offer), Silence> {
     let endpoint = upstream.pick().ok_or(Silence::Nobody)?;
     let within = Duration::from_secs(LISTING_SECS) + upstream.start_time();
-    let on_behalf_of = audience.caller;
+    let on_behalf_of = audience.caller.as_ref();
     let ask = |voice| Inquiry { gate, endpoint: &endpoint, voice, within, on_behalf_of };
     let (session, version, offer) = match audience.era {
         Era::Modern => {
@@ -158,8 +163,8 @@ async fn attend(
             let version = version.as_deref().and_then(legacy::Version::parse);
             let version = version.ok_or(Silence::Unusable)?;
             let session = gate.farewells.clone().unclaimed(
-                upstream.clone(),
-                endpoint.id().clone(),
+                (upstream.clone(), endpoint.id().clone()),
+                audience.caller.clone(),
                 &answer.headers,
             );
             let home = session.as_ref().map(Unclaimed::home);
@@ -171,7 +176,7 @@ async fn attend(
         }
     };
     let home = session.as_ref().map(|session| session.home().clone());
-    let (era, caller) = (audience.era, audience.caller);
+    let (era, caller) = (audience.era, audience.caller.clone());
     let speaker = Speaker { endpoint, home, version, era, caller };
     Ok((Attendance { speaker, session, watcher: None }, offer))
 }

@@ -11,7 +11,7 @@ use crate::upstream::duplex::host::{Host, Place};
 use crate::upstream::duplex::outbound::{Admitted, Judged};
 use crate::upstream::duplex::served::{Inbox, Served, Serving};
 use crate::upstream::fault::{Cause, SendError};
-use crate::upstream::request::Outgoing;
+use crate::upstream::request::{OnBehalf, Outgoing};
 use aws_lc_rs::digest;
 use http::{Method as HttpMethod, StatusCode};
 use std::sync::Arc;
@@ -36,6 +36,7 @@ impl Host {
 
     async fn post(self: Arc<Self>, request: Outgoing) -> Result<Served, SendError> {
         let session = named_session(&request);
+        let caller = request.on_behalf_of.as_ref().map(OnBehalf::caller);
         let version = request.headers.get(&MCP_PROTOCOL_VERSION);
         let version = version.and_then(|version| std::str::from_utf8(version).ok());
         let Some(judged) = Judged::read(request.body.clone()) else {
@@ -46,9 +47,9 @@ impl Host {
         match (era, session) {
             (Err(_), _) => Ok(Served::empty(StatusCode::BAD_REQUEST)),
             (Ok(Era::Modern), _) if judged.is_batch => Ok(Served::empty(StatusCode::BAD_REQUEST)),
-            (Ok(Era::Modern), _) => self.modern(judged, request.on_behalf_of).await,
+            (Ok(Era::Modern), _) => self.modern(judged, caller).await,
             (Ok(Era::Legacy), _) if method == Method::Initialize && !judged.is_batch => {
-                self.initialize(judged, request.on_behalf_of).await
+                self.initialize(judged, caller).await
             }
             (Ok(Era::Legacy), Some(session)) => self.in_session(&judged, &session).await,
             (Ok(Era::Legacy), None) => Ok(Served::empty(StatusCode::BAD_REQUEST)),

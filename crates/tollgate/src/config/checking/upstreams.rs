@@ -24,8 +24,8 @@ use tollgate_core::bounds::{
 };
 use tollgate_core::ids::UpstreamName;
 use tollgate_gate::settings::{
-    EjectionSettings, HealthSettings, Probe, SessionLoss, Transport, UpstreamEra, UpstreamSettings,
-    UpstreamTimeouts, UpstreamTls,
+    CredentialSettings, EjectionSettings, HealthSettings, Probe, SessionLoss, Transport,
+    UpstreamEra, UpstreamSettings, UpstreamTimeouts, UpstreamTls,
 };
 use url::Url;
 
@@ -73,6 +73,7 @@ fn upstream(row: &Row<Upstream>, reading: &mut Reading<'_>) -> Option<UpstreamSe
         endpoints,
         tls,
         headers,
+        credential: CredentialSettings::None,
         sessions: match raw.sessions.value {
             Loss::Strict => SessionLoss::Strict,
             Loss::Recoverable => SessionLoss::Recoverable,
