@@ -3,8 +3,10 @@
 //! Holds no state of its own that matters: codes, tokens, agents and keys are in the stores, so any
 //! process that shares them answers alike.
 
+use crate::document::Documents;
 use crate::issuer::{IssuerError, IssuerSources};
 use crate::keys::SigningRing;
+use crate::people::People;
 use crate::settings::{IssuerSettings, ResourceSettings};
 use crate::workload::WorkloadKeys;
 use std::sync::Arc;
@@ -26,12 +28,14 @@ pub(crate) struct Desk {
     pub(crate) clock: Arc<dyn Clock>,
     /// Randomness.
     pub(crate) entropy: Arc<dyn Entropy>,
-    /// Seals what is kept in browsers.
-    pub(crate) seal: Secret<[u8; 32]>,
+    /// What the steps with people share.
+    pub(crate) people: People,
     /// What signs.
     pub(crate) ring: SigningRing,
     /// Fetches what agents refer to, trusting the system's CAs.
     pub(crate) fetcher: Fetcher,
+    /// What agents refer to, as it was fetched of late.
+    pub(crate) documents: Documents,
     /// The keys of issuers of workload tokens.
     pub(crate) workloads: WorkloadKeys,
 }
@@ -46,8 +50,11 @@ impl Desk {
         sources: IssuerSources,
     ) -> Result<Self, IssuerError> {
         let issuer = settings.url.as_str().trim_end_matches('/').to_owned();
+        let people = People::new(&settings.sign_in, &Secret::new(sources.seal))?;
         Ok(Self {
+            people,
             fetcher: Fetcher::new(Trust::System)?,
+            documents: Documents::new(),
             workloads: WorkloadKeys::new(&settings.workloads)?,
             ring: SigningRing::new(sources.keys),
             settings,
@@ -55,7 +62,6 @@ impl Desk {
             stores: sources.stores,
             clock: sources.clock,
             entropy: sources.entropy,
-            seal: Secret::new(sources.seal),
         })
     }
 

@@ -23,9 +23,50 @@ mod error;
 
 mod desk;
 
+mod people;
+
+mod authorize;
+
+mod transaction;
+
+mod browser;
+
+mod signin;
+
+pub mod accounts;
+
+mod throttle;
+
+mod provider;
+
+mod consent;
+
+mod pages;
+
 mod discovery;
+mod seal;
+
+mod clients;
+
+mod document;
+
+mod client_auth;
+
+mod registration;
+
+mod token;
+
+mod grants;
 
 mod workload;
+
+mod mint;
+
+mod revoke;
+
+mod introspect;
+
+mod own_token;
 
 pub mod keys;
 

@@ -18,10 +18,6 @@ pub mod secret;
 
 pub mod pkce;
 
-pub mod json;
-
-pub mod base64url;
-
 pub mod scope;
 
 pub mod resource;
@@ -37,3 +33,7 @@ pub mod error;
 pub mod challenge;
 
 pub mod metadata;
+
+pub mod json;
+
+pub mod base64url;

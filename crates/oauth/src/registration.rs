@@ -8,6 +8,7 @@
 mod members;
 
 use crate::error::Code;
+use crate::keys::{Alg, KeySet};
 use crate::{client_id, redirect, scope};
 use members::Members;
 use serde_json::{Map, Value};
@@ -238,12 +239,12 @@ fn keys(members: &Members) -> Result<ClientKeys, RegistrationFault> {
     }
 }
 
-/// Refuses what is no set of public keys. Which of them can be used is seen when one is.
+/// Refuses what is no set of public keys, or has none that can verify anything.
 fn check_key_set(set: &Value) -> Result<(), RegistrationFault> {
     let keys = set.get("keys").and_then(Value::as_array);
-    let Some(keys) = keys.filter(|keys| !keys.is_empty() && keys.len() <= KEYS_MAX) else {
+    let Some(keys) = keys.filter(|keys| keys.len() <= KEYS_MAX) else {
         return Err(RegistrationFault::metadata(format!(
-            "`jwks` is an object with `keys`, 1 to {KEYS_MAX} of them"
+            "`jwks` must be an object with `keys`, an array of at most {KEYS_MAX}"
         )));
     };
     for key in keys {
@@ -254,6 +255,12 @@ fn check_key_set(set: &Value) -> Result<(), RegistrationFault> {
                  new key and send its public half only",
             ));
         }
+    }
+    let usable = KeySet::parse(set.to_string().as_bytes()).is_ok_and(|keys| !keys.is_empty());
+    if !usable {
+        return Err(RegistrationFault::metadata(
+            "`jwks` has no usable public key: RSA of 2048 bits or more, P-256, P-384 or Ed25519",
+        ));
     }
     Ok(())
 }
@@ -277,6 +284,14 @@ fn rest(members: &Members) -> Result<Map<String, Value>, RegistrationFault> {
         contacts.iter().try_for_each(|contact| members::check_text("contacts", contact))?;
         rest.insert(String::from("contacts"), contacts.into());
     }
+    if let Some(alg) = members.text(ASSERTION_ALG)? {
+        if Alg::parse(alg).is_none() {
+            return Err(RegistrationFault::metadata(format!(
+                "`{ASSERTION_ALG}` must be an asymmetric algorithm, such as `ES256`"
+            )));
+        }
+        rest.insert(String::from(ASSERTION_ALG), alg.into());
+    }
     if let Some(kind) = members.text("application_type")? {
         // SPEC: OpenID Connect Dynamic Client Registration 1.0 section 2. Both kinds may have
         // loopback redirects here: MCP clients say `web` and listen on localhost.
@@ -287,6 +302,9 @@ fn rest(members: &Members) -> Result<Map<String, Value>, RegistrationFault> {
     }
     Ok(rest)
 }
+
+/// Names the one algorithm a client's assertions may have (RFC 7591 section 2).
+pub const ASSERTION_ALG: &str = "token_endpoint_auth_signing_alg";
 
 /// A method as it is written.
 #[must_use]

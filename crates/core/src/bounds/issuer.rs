@@ -42,6 +42,8 @@ pub const CLIENT_DOCUMENTS_MAX: usize = 1_000;
 pub const CLIENT_DOCUMENT_FRESH_SECS: u64 = 600;
 /// A client metadata document that could not be had is not fetched again for so many seconds.
 pub const CLIENT_DOCUMENT_FAILED_SECS: u64 = 30;
+/// Longest key set fetched from a URL an agent named, in bytes: ten RSA keys.
+pub const CLIENT_KEYS_BYTES_MAX: usize = 16 * KIB;
 /// Each process looks for new signing keys every so many seconds.
 pub const KEYS_LOOK_SECS: u64 = 5;
 /// Signing keys that nothing valid was signed with are kept for so many seconds besides, in case the
@@ -53,3 +55,5 @@ pub const USED_EVERY_SECS: u64 = 24 * 3_600;
 pub const SWEEP_EVERY_SECS: u64 = 60;
 /// A workload's token lives at most so many seconds.
 pub const WORKLOAD_TOKEN_SECS_MAX: u64 = 24 * 3_600;
+/// Who registers while there is no room is told to come back after so many seconds.
+pub const REGISTERED_RETRY_SECS: u64 = 3_600;

@@ -1,13 +1,11 @@
-//! The members of a client's metadata, read strictly: one JSON object, no name twice, the types the
-//! registry gives them.
+//! The members of a client's metadata, read strictly: one JSON object, the types the registry gives
+//! them.
 //!
 //! Which texts may be shown to people is decided here too. Used by `registration.rs` only.
 
 use super::RegistrationFault;
-use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
+use crate::json;
 use serde_json::{Map, Value};
-use std::fmt;
 use tollgate_core::bounds::issuer::CLIENT_TEXT_BYTES_MAX;
 
 /// A JSON object whose names are each there once.
@@ -16,15 +14,8 @@ pub(super) struct Members(Map<String, Value>);
 
 impl Members {
     pub(super) fn parse(json: &[u8]) -> Result<Self, RegistrationFault> {
-        serde_json::from_slice(json).map_err(|fault| {
-            let text = match fault.classify() {
-                serde_json::error::Category::Data => {
-                    "the metadata must be a JSON object in which \
-                                                      no name is there twice"
-                }
-                _ => "the metadata is not JSON",
-            };
-            RegistrationFault::metadata(text)
+        json::object(json).map(Self).map_err(|fault| {
+            RegistrationFault::metadata(format!("the metadata is not taken: {fault}"))
         })
     }
 
@@ -57,30 +48,6 @@ impl Members {
                 "`{name}` must be an array of at most {max} strings"
             ))
         })
-    }
-}
-
-impl<'de> Deserialize<'de> for Members {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Once;
-        impl<'de> Visitor<'de> for Once {
-            type Value = Members;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-                let mut members = Map::new();
-                while let Some((name, value)) = map.next_entry::<String, Value>()? {
-                    if members.insert(name, value).is_some() {
-                        return Err(A::Error::custom("a name is there twice"));
-                    }
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(Once)
     }
 }
 

@@ -23,6 +23,9 @@ impl Known {
     fn room(&self, origin: &Origin, quota: Quota) -> Result<(), StoreError> {
         let origins = || self.agents.values().map(|agent| &agent.origin);
         let Origin::Registered { by, .. } = origin else {
+            if self.agents.len() < AGENTS_MAX {
+                return Ok(());
+            }
             let others = origins().filter(|one| !matches!(one, Origin::Registered { .. }));
             return room(others.count(), AGENTS_MAX, "agents");
         };
@@ -120,6 +123,15 @@ impl Agents for MemoryAgents {
             let mut keys = self.0.read().keys(|key| agent.is_none_or(|wanted| key.agent == wanted));
             keys.truncate(LISTED_MAX);
             Ok(keys)
+        })
+    }
+
+    fn end_key(&self, digest: Digest, at: u64) -> Pending<'_, bool> {
+        Box::pin(async move {
+            let mut known = self.0.write();
+            let Some(key) = known.keys.get_mut(&digest) else { return Ok(false) };
+            key.expires = Some(key.expires.map_or(at, |expires| expires.min(at)));
+            Ok(true)
         })
     }
 
