@@ -4,4 +4,6 @@
 //! (`memory/identity.rs`), and in one file that survives restarts and that several processes share
 //! (`embedded.rs`). `tests/contract.rs` holds for both.
 
+pub mod embedded;
+
 pub mod memory;

@@ -1,6 +1,7 @@
 //! The bodies the gate answers with.
 
 use crate::http_sse::AgentStream;
+use crate::leash::Leashed;
 use crate::relay::StreamBody;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -19,6 +20,8 @@ pub enum GateBody {
     Channel(mpsc::Receiver<Bytes>),
     /// All that is said to an agent on HTTP+SSE.
     HttpSse(Box<AgentStream>),
+    /// One of these, for as long as its caller may have it.
+    Leashed(Box<Leashed>),
 }
 
 /// The stream was cut because its upstream broke off: the client must not take it for complete.
@@ -41,13 +44,14 @@ impl Body for GateBody {
                 pieces.poll_recv(context).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
             }
             Self::HttpSse(stream) => stream.poll_events(context).map(|piece| piece.map(Ok)),
+            Self::Leashed(stream) => stream.poll_frame(context),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Full(piece) => piece.is_none(),
-            Self::Stream(_) | Self::Channel(_) | Self::HttpSse(_) => false,
+            Self::Stream(_) | Self::Channel(_) | Self::HttpSse(_) | Self::Leashed(_) => false,
         }
     }
 
@@ -55,7 +59,9 @@ impl Body for GateBody {
         match self {
             Self::Full(None) => SizeHint::with_exact(0),
             Self::Full(Some(bytes)) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Stream(_) | Self::Channel(_) | Self::HttpSse(_) => SizeHint::default(),
+            Self::Stream(_) | Self::Channel(_) | Self::HttpSse(_) | Self::Leashed(_) => {
+                SizeHint::default()
+            }
         }
     }
 }

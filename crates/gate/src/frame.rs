@@ -89,17 +89,17 @@ impl Framed {
 pub const ALLOWED: (HeaderName, HeaderValue) =
     (ALLOW, HeaderValue::from_static("POST, GET, DELETE, OPTIONS"));
 
-/// Looks at the head of a request, as far as it says where it wants to go.
+/// Looks at the head of a request for a route.
 ///
 /// # Errors
-/// [`Reason::RouteUnknown`], and what is wrong with names and headers.
-pub fn arrive(snapshot: &Snapshot, request: Request<Incoming>) -> Result<Arrival, Refusal> {
+/// What is wrong with names and headers.
+pub fn arrive(
+    snapshot: &Snapshot,
+    route: Arc<Route>,
+    request: Request<Incoming>,
+) -> Result<Arrival, Refusal> {
     let (head, body) = request.into_parts();
     vet(snapshot, &head)?;
-    let Some(route) = snapshot.routes.get(head.uri.path()).cloned() else {
-        let text = "nothing is served at this path: use a route the operator configured";
-        return Err(Refusal::new(Reason::RouteUnknown, text));
-    };
     Ok(Arrival { route, head, body })
 }
 
@@ -163,7 +163,7 @@ pub(crate) async fn message(
 
 /// Headers that mean something to us must mean it once: which of two would be judged, and which
 /// forwarded, must not be a question.
-fn no_repeats(headers: &HeaderMap) -> Result<(), Refusal> {
+pub(crate) fn no_repeats(headers: &HeaderMap) -> Result<(), Refusal> {
     if headers.len() == headers.keys_len() {
         return Ok(());
     }

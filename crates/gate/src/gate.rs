@@ -1,5 +1,6 @@
 //! The gate as one value: the present configuration, and what outlives every configuration.
 
+use crate::annex::Annex;
 use crate::drain::Drain;
 use crate::farewell::Farewells;
 use crate::http_sse::Lanes;
@@ -13,11 +14,11 @@ use crate::soft::SoftSessions;
 use crate::streams::Streams;
 use crate::ward::Orphanage;
 use arc_swap::ArcSwap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tollgate_core::clock::{Clock, Entropy};
-use tollgate_core::sessions::SessionBook;
+use tollgate_core::sessions::{Session, SessionBook};
 
 /// All that a request needs.
 #[derive(Debug)]
@@ -34,7 +35,26 @@ pub struct Gate {
     pub(crate) drain: Drain,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    identity: Option<tollgate_identity::Sources>,
+    pub(crate) annex: Option<Arc<dyn Annex>>,
     pub(crate) panics: AtomicU64,
+}
+
+/// What a gate is given by the house around it.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// Where sessions live.
+    pub book: Arc<dyn SessionBook>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Ends everything.
+    pub drain: Drain,
+    /// What identity needs besides its settings.
+    pub identity: Option<tollgate_identity::Sources>,
+    /// What else stands on the listener.
+    pub annex: Option<Arc<dyn Annex>>,
 }
 
 impl Gate {
@@ -42,13 +62,9 @@ impl Gate {
     ///
     /// # Errors
     /// [`CompileError`] if the configuration cannot be put to work.
-    pub fn new(
-        settings: Settings,
-        book: Arc<dyn SessionBook>,
-        (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
-        drain: Drain,
-    ) -> Result<Arc<Self>, CompileError> {
-        let snapshot = Snapshot::compile(settings, None, &*entropy)?;
+    pub fn new(settings: Settings, around: Surroundings) -> Result<Arc<Self>, CompileError> {
+        let Surroundings { book, clock, entropy, drain, identity, annex } = around;
+        let snapshot = Snapshot::compile(settings, None, (&*entropy, identity.as_ref()))?;
         Ok(Arc::new(Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             sessions: Sessions::new(book, clock.clone(), entropy.clone()),
@@ -62,6 +78,8 @@ impl Gate {
             drain,
             clock,
             entropy,
+            identity,
+            annex,
             panics: AtomicU64::new(0),
         }))
     }
@@ -72,9 +90,16 @@ impl Gate {
     /// [`CompileError`]; the old configuration then stays, whole.
     pub fn reload(&self, settings: Settings) -> Result<(), CompileError> {
         let old = self.snapshot.load_full();
-        let next = Arc::new(Snapshot::compile(settings, Some(&old), &*self.entropy)?);
+        let next = Arc::new(Snapshot::compile(
+            settings,
+            Some(&old),
+            (&*self.entropy, self.identity.as_ref()),
+        )?);
         self.snapshot.store(next.clone());
         self.news.tell();
+        if let Some(verifier) = next.identify.verifier() {
+            verifier.start_background();
+        }
         for upstream in next.upstreams.iter() {
             upstream.start_background();
         }
@@ -98,6 +123,12 @@ impl Gate {
         for upstream in self.snapshot().upstreams.iter() {
             upstream.start_background();
         }
+        if let Some(verifier) = self.snapshot().identify.verifier() {
+            verifier.start_background();
+        }
+        if self.identity.is_some() {
+            tokio::spawn(Self::watch_revocations(Arc::downgrade(self)));
+        }
         let gate = Arc::downgrade(self);
         tokio::spawn(async move {
             let mut part = 0;
@@ -109,6 +140,45 @@ impl Gate {
                 tokio::time::sleep(pause).await;
             }
         });
+    }
+
+    /// Ends the sessions of callers that are cut off, as soon as that is known.
+    async fn watch_revocations(gate: Weak<Self>) {
+        // Whom to watch changes with the configuration.
+        const LOOK: Duration = Duration::from_millis(500);
+        let mut seen = 0;
+        loop {
+            let Some(verifier) =
+                gate.upgrade().map(|gate| gate.snapshot().identify.verifier().cloned())
+            else {
+                return;
+            };
+            let Some(verifier) = verifier else {
+                tokio::time::sleep(LOOK).await;
+                continue;
+            };
+            let mut changes = verifier.revocations();
+            let now = *changes.borrow_and_update();
+            if now == seen {
+                drop(tokio::time::timeout(LOOK, changes.changed()).await);
+                continue;
+            }
+            seen = now;
+            let Some(gate) = gate.upgrade() else { return };
+            let is_over = |session: &Session| verifier.is_revoked(&session.principal);
+            for part in 0..gate.sessions.parts() {
+                gate.say_farewell(gate.sessions.end_where(part, &is_over));
+            }
+        }
+    }
+
+    fn say_farewell(&self, over: Vec<Arc<Session>>) {
+        let snapshot = self.snapshot();
+        for session in over {
+            if let Some(upstream) = snapshot.upstreams.get(&session.upstream) {
+                self.farewells.send(upstream, session.home.clone());
+            }
+        }
     }
 
     /// Ends what upstreams run, such as child processes, and waits until it is gone, at most for
@@ -125,11 +195,7 @@ impl Gate {
         let snapshot = self.snapshot();
         let life = snapshot.settings.sessions.life;
         let parts = self.sessions.parts().max(1);
-        for session in self.sessions.sweep(part % parts, life) {
-            if let Some(upstream) = snapshot.upstreams.get(&session.upstream) {
-                self.farewells.send(upstream, session.home.clone());
-            }
-        }
+        self.say_farewell(self.sessions.sweep(part % parts, life));
         if part.is_multiple_of(parts) {
             self.memories.sweep();
             self.soft.sweep(self.clock.now(), life);

@@ -102,7 +102,9 @@ pub(crate) async fn serve(
 ) -> Result<Response<GateBody>, Refusal> {
     let (head, body) = request.into_parts();
     frame::vet(snapshot, &head)?;
-    let caller = identify::caller(&snapshot.identify, peer.address.ip());
+    let (Door::Stream(route) | Door::Messages(route)) = door;
+    let from = (&**route, &head);
+    let caller = identify::caller(&snapshot.identify, from, peer, ledger).await?;
     match (door, &head.method) {
         (Door::Stream(route), &HttpMethod::GET) => open(gate, snapshot, (route, caller), &head),
         (Door::Messages(route), &HttpMethod::POST) => {

@@ -2,17 +2,83 @@
 //! anything learns the same, whatever was sent.
 //!
 //! The only maker of [`Caller`]. The stage runs also when identity is off, so that the path never
-//! changes shape; then somebody anonymous calls, counted by address. Next: back to `frame.rs` for the
-//! body.
+//! changes shape; then somebody anonymous calls, counted by address. What proves what is not decided
+//! here but in `tollgate-identity`; that nothing of it goes upstream, in `forward.rs`. Next: back to
+//! `frame.rs` for the body.
+//!
+//! SPEC: 2026-07-28 basic/authorization, Access Token Usage; RFC 6750; RFC 9728 section 5.
 
-use std::net::IpAddr;
+mod bearer;
+
+mod challenge;
+
+use crate::ledger::Ledger;
+use crate::listen::Peer;
+use crate::snapshot::Route;
+use bytes::Bytes;
+use http::request::Parts;
+use std::collections::HashMap;
+use std::sync::Arc;
 use tollgate_core::principal::{CallerKey, Principal};
+use tollgate_core::refusal::Refusal;
+use tollgate_identity::{DoorId, Verifier};
 
 /// How callers prove who they are.
 #[derive(Debug)]
 pub enum Identify {
     /// They do not.
     Anonymous,
+    /// With every request.
+    Required(Checkpoint),
+}
+
+/// What callers have to pass.
+#[derive(Debug)]
+pub struct Checkpoint {
+    /// Who decides.
+    pub verifier: Arc<Verifier>,
+    /// The metadata of each route, by its path (RFC 9728).
+    metadata: HashMap<String, Bytes>,
+}
+
+impl Checkpoint {
+    /// A checkpoint for these doors.
+    #[must_use]
+    pub fn new(verifier: Arc<Verifier>, doors: usize) -> Self {
+        let mut metadata: HashMap<String, Bytes> = (0..doors)
+            .map(|door| verifier.door(DoorId(door)))
+            .map(|facts| (facts.metadata_path.clone(), facts.metadata.clone()))
+            .collect();
+        // SPEC: 2026-07-28 basic/authorization, Protected Resource Metadata Discovery: clients that
+        // find nothing with the path inserted look at the root, which can only mean one resource.
+        if doors == 1 {
+            metadata.insert(ROOT.to_owned(), verifier.door(DoorId(0)).metadata.clone());
+        }
+        Self { verifier, metadata }
+    }
+}
+
+/// Where clients look last.
+const ROOT: &str = "/.well-known/oauth-protected-resource";
+
+impl Identify {
+    /// The metadata at this path.
+    #[must_use]
+    pub fn metadata(&self, path: &str) -> Option<&Bytes> {
+        match self {
+            Self::Anonymous => None,
+            Self::Required(checkpoint) => checkpoint.metadata.get(path),
+        }
+    }
+
+    /// Who decides, if anybody does.
+    #[must_use]
+    pub fn verifier(&self) -> Option<&Arc<Verifier>> {
+        match self {
+            Self::Anonymous => None,
+            Self::Required(checkpoint) => Some(&checkpoint.verifier),
+        }
+    }
 }
 
 /// Somebody who is known as well as the configuration demands.
@@ -43,11 +109,44 @@ impl Caller {
 }
 
 /// Finds out who calls.
-#[must_use]
-pub fn caller(identify: &Identify, address: IpAddr) -> Caller {
-    match identify {
+///
+/// # Errors
+/// [`tollgate_core::refusal::Reason::Unauthenticated`], `ScopeInsufficient`, `IdentityUnavailable`
+/// and `BadRequest`, each with what to do about it.
+pub async fn caller(
+    identify: &Identify,
+    (route, head): (&Route, &Parts),
+    peer: &Peer,
+    ledger: &mut Ledger,
+) -> Result<Caller, Refusal> {
+    let checkpoint = match identify {
         Identify::Anonymous => {
-            Caller { principal: Principal::Anonymous, key: CallerKey::of_address(address) }
+            let key = CallerKey::of_address(peer.address.ip());
+            return Ok(Caller { principal: Principal::Anonymous, key });
         }
-    }
+        Identify::Required(checkpoint) => checkpoint,
+    };
+    let (verifier, door) = (&checkpoint.verifier, route.door);
+    let facts = verifier.door(door);
+    let presented = bearer::of(head).map_err(|wrong| challenge::malformed(facts, wrong))?;
+    let principal = match (presented, &peer.certificate) {
+        (Some(token), _) => match verifier.remembered(door, token) {
+            Some(principal) => Ok(principal),
+            // Boxed: few calls bring a new token, and every call would carry its size.
+            None => Box::pin(verifier.verify(door, token)).await,
+        },
+        (None, Some(certificate)) => match verifier.certificate(door, certificate) {
+            Ok(Some(principal)) => Ok(principal),
+            Ok(None) => return Err(challenge::missing(facts)),
+            Err(denied) => Err(denied),
+        },
+        (None, None) => return Err(challenge::missing(facts)),
+    };
+    let principal = principal.map_err(|denied| challenge::denied(facts, denied))?;
+    let key = match &principal {
+        Principal::Anonymous => CallerKey::of_address(peer.address.ip()),
+        Principal::Proven(proof) => proof.caller(),
+    };
+    ledger.principal = Some(principal.clone());
+    Ok(Caller { principal, key })
 }

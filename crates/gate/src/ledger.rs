@@ -4,10 +4,13 @@
 //! read when the answer is made.
 
 use bytes::Bytes;
+use tollgate_core::principal::Principal;
 
 /// The notes of one request.
 #[derive(Debug, Default)]
 pub struct Ledger {
     /// The request's JSON-RPC id as raw JSON, once known: every refusal answers with it.
     pub id: Option<Bytes>,
+    /// Who calls, once known: what is streamed to them ends when they are cut off.
+    pub principal: Option<Principal>,
 }

@@ -26,6 +26,10 @@ pub mod frame;
 
 pub mod identify;
 
+mod aside;
+
+pub mod annex;
+
 pub mod permit;
 
 pub mod admit;
@@ -67,6 +71,8 @@ pub mod relay;
 pub mod http_sse;
 
 pub mod streams;
+
+pub mod leash;
 
 pub mod body;
 

@@ -40,7 +40,11 @@ impl Names {
         self.check_origin(headers)
     }
 
-    fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
+    /// Judges the name a request came to, and not the page it came from.
+    ///
+    /// # Errors
+    /// [`Reason::HostRefused`], or [`Reason::BadRequest`] as [`Self::check`].
+    pub fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
         let header = headers.get(HOST).map(|value| value.to_str().unwrap_or(""));
         // SPEC: RFC 9112 3.2.2, RFC 9113 8.3.1: the authority of the target replaces `Host`.
         let authority = uri.authority().map(http::uri::Authority::as_str);

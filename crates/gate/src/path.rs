@@ -4,13 +4,14 @@
 //! request's 500.
 
 use crate::admit;
+use crate::aside;
 use crate::body::GateBody;
 use crate::cors;
 use crate::forward;
 use crate::frame::{self, Framed};
 use crate::gate::Gate;
-use crate::http_sse;
 use crate::identify;
+use crate::leash;
 use crate::ledger::Ledger;
 use crate::listen::Peer;
 use crate::permit;
@@ -41,6 +42,7 @@ pub async fn serve(
     let mut ledger = Ledger::default();
     let carried =
         contained(&gate.panics, carry(&gate, &snapshot, request, &peer, &mut ledger)).await;
+    let carried = carried.and_then(|response| leash::hold(&gate, &snapshot, &ledger, response));
     let mut response = carried.unwrap_or_else(|refusal| {
         tracing::debug!(reason = refusal.reason.code(), text = %refusal.text, "refused");
         reply::refuse(&refusal, ledger.id.as_deref())
@@ -73,12 +75,13 @@ async fn carry(
     peer: &Peer,
     ledger: &mut Ledger,
 ) -> Result<Response<GateBody>, Refusal> {
-    if let Some(door) = snapshot.sse_paths.get(request.uri().path()) {
+    let Some(route) = snapshot.routes.get(request.uri().path()).cloned() else {
         // Boxed: nearly nobody goes this way, and every call would carry its size.
-        return Box::pin(http_sse::serve(gate, snapshot, (door, request), peer, ledger)).await;
-    }
-    let arrival = frame::arrive(snapshot, request)?;
-    let caller = identify::caller(&snapshot.identify, peer.address.ip());
+        return Box::pin(aside::serve(gate, snapshot, request, peer, ledger)).await;
+    };
+    let arrival = frame::arrive(snapshot, route, request)?;
+    let from = (&*arrival.route, &arrival.head);
+    let caller = identify::caller(&snapshot.identify, from, peer, ledger).await?;
     let framed = frame::read(snapshot, (arrival, caller), ledger).await?;
     if framed.call().route.soft_sessions {
         return Box::pin(soft::recognised(gate, snapshot, framed)).await;

@@ -4,17 +4,18 @@
 use crate::admit::Admit;
 use crate::http_sse::{self, Door};
 use crate::hub;
-use crate::identify::Identify;
+use crate::identify::{Checkpoint, Identify};
 use crate::knowledge::Knowledge;
 use crate::names::Names;
 use crate::permit::Permit;
 use crate::seal::{BadKey, Seal};
-use crate::settings::Settings;
+use crate::settings::{IdentitySettings, Settings};
 use crate::upstream::{Upstream, UpstreamError, Upstreams};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tollgate_core::clock::Entropy;
 use tollgate_core::ids::{RoutePath, UpstreamName};
+use tollgate_identity::{DoorId, IdentityError, Verifier};
 
 /// A compiled configuration.
 #[derive(Debug)]
@@ -44,6 +45,8 @@ pub struct Snapshot {
 pub struct Route {
     /// The path.
     pub path: RoutePath,
+    /// What it is to who identifies callers.
+    pub door: DoorId,
     /// The upstreams it offers, in the order of the file; never empty.
     pub legs: Vec<Arc<Leg>>,
     /// How they are offered.
@@ -109,6 +112,12 @@ pub enum CompileError {
     /// A sealing key is not usable.
     #[error(transparent)]
     Key(#[from] BadKey),
+    /// Identity cannot be checked.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// Identity was switched on in a process that was started without what it needs.
+    #[error("identity was switched on: that takes effect with a restart only")]
+    IdentityLate,
     /// A route names an upstream that does not exist.
     #[error("route `{route}` names the upstream `{upstream}`, which does not exist")]
     UpstreamUnknown {
@@ -139,7 +148,7 @@ impl Snapshot {
     pub fn compile(
         settings: Settings,
         previous: Option<&Self>,
-        entropy: &dyn Entropy,
+        (entropy, identity): (&dyn Entropy, Option<&tollgate_identity::Sources>),
     ) -> Result<Self, CompileError> {
         let upstreams =
             Upstreams::build(&settings.upstreams, previous.map(|snapshot| &*snapshot.upstreams))?;
@@ -161,7 +170,7 @@ impl Snapshot {
             .map(|leg| (leg.upstream.name().clone(), leg.knowledge.clone()))
             .collect();
         let mut routes = HashMap::new();
-        for route in &settings.routes {
+        for (door, route) in settings.routes.iter().enumerate() {
             let mut legs = Vec::with_capacity(route.upstreams.len());
             for name in &route.upstreams {
                 let Some(upstream) = upstreams.get(name) else {
@@ -183,9 +192,11 @@ impl Snapshot {
                 (plan, _) => Plan::Hub(Arc::new(plan.unwrap_or_default())),
             };
             let soft_sessions = route.soft_sessions;
-            let compiled = Route { path: route.path.clone(), legs, plan, soft_sessions };
+            let path = route.path.clone();
+            let compiled = Route { path, door: DoorId(door), legs, plan, soft_sessions };
             routes.insert(route.path.as_str().to_owned(), Arc::new(compiled));
         }
+        let identify = identify(&settings, previous, identity)?;
         let sse_paths = http_sse::paths(&settings.routes, &routes)?;
         Ok(Self {
             names: Names::new(&settings.names),
@@ -193,10 +204,24 @@ impl Snapshot {
             routes,
             sse_paths,
             upstreams,
-            identify: Identify::Anonymous,
+            identify,
             permit: Permit::Open,
             admit: Admit::Open,
             settings,
         })
     }
+}
+
+fn identify(
+    settings: &Settings,
+    previous: Option<&Snapshot>,
+    sources: Option<&tollgate_identity::Sources>,
+) -> Result<Identify, CompileError> {
+    let IdentitySettings::Required(access) = &settings.identity else {
+        return Ok(Identify::Anonymous);
+    };
+    let sources = sources.ok_or(CompileError::IdentityLate)?;
+    let before = previous.and_then(|old| old.identify.verifier()).map(|verifier| &**verifier);
+    let verifier = Verifier::build(&access.identity, &access.doors, sources, before)?;
+    Ok(Identify::Required(Checkpoint::new(Arc::new(verifier), access.doors.len())))
 }

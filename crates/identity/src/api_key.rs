@@ -7,7 +7,7 @@
 use crate::denied::Denied;
 use crate::finding::{Finding, Outcome, Refused};
 use crate::names;
-use crate::remembered::Eras;
+use crate::remembered::{Eras, Lasting};
 use aws_lc_rs::digest;
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,7 +90,7 @@ impl ApiKeys {
         proof.groups = names::sorted(record.groups.iter().map(String::as_str));
         proof.expires = record.expires;
         proof.revocable = vec![Revocable::api_key(&record.digest)];
-        Ok(Finding { proof: Arc::new(proof), until, era: self.eras.now() })
+        Ok(Finding { proof: Arc::new(proof), lasting: Lasting { until, era: self.eras.now() } })
     }
 
     async fn look_up(&self, digest: Digest) -> Result<Option<ApiKeyRecord>, StoreError> {

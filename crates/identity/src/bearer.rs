@@ -8,6 +8,7 @@ use crate::claims::{Ends, Reading, not_an_access_token};
 use crate::denied::Denied;
 use crate::finding::{Finding, Outcome, Refused};
 use crate::issuer::{Keys, TrustedIssuer};
+use crate::remembered::Lasting;
 use std::sync::Arc;
 use std::time::Duration;
 use tollgate_core::principal::Credential;
@@ -50,14 +51,14 @@ pub(crate) async fn judge(
     let proof = reading.proof(jwt.claims(), expires, at.now).map_err(bad)?;
     let believed = at.now.saturating_add(at.believed.as_secs());
     let until = expires.map_or(believed, |expires| expires.min(believed));
-    Ok(Finding { proof: Arc::new(proof), until, era })
+    Ok(Finding { proof: Arc::new(proof), lasting: Lasting { until, era } })
 }
 
 async fn verify(keys: &Keys, jwt: &Jwt<'_>) -> Result<Result<(), JwtFault>, Denied> {
     let kid = jwt.header().kid.as_deref();
     match keys {
         // SPEC: RFC 9068 section 2.1 lets us choose; these are what `tollgate-issuer` signs with.
-        Keys::Own(shared) => Ok(jwt.verify(&shared.load(), &[Alg::Es256, Alg::EdDsa])),
+        Keys::Own { shared, .. } => Ok(jwt.verify(&shared.load(), &[Alg::Es256, Alg::EdDsa])),
         Keys::Ring { ring, algorithms, .. } => {
             // Not worth asking for keys.
             if !algorithms.contains(&jwt.header().alg) {

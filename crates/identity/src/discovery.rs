@@ -17,7 +17,7 @@ pub(crate) enum DiscoveryFault {
         /// Where.
         url: Url,
         /// Why.
-        fault: FetchFault,
+        fault: Box<FetchFault>,
     },
     /// It is not a JSON object.
     #[error("`{0}` is not a JSON object")]
@@ -65,7 +65,7 @@ pub(crate) async fn discover(
             Err(fault) => {
                 let is_elsewhere =
                     matches!(fault, FetchFault::Status(_) | FetchFault::Redirected(_));
-                let fault = DiscoveryFault::Fetch { url, fault };
+                let fault = DiscoveryFault::Fetch { url, fault: Box::new(fault) };
                 if !is_elsewhere {
                     return Err(fault);
                 }

@@ -8,7 +8,7 @@ use crate::claims::{Ends, Reading};
 use crate::denied::{Denied, IdentityError};
 use crate::discovery::{Wanted, discover};
 use crate::finding::{Finding, Outcome, Refused};
-use crate::remembered::Eras;
+use crate::remembered::{Eras, Lasting};
 use crate::settings::{ClientProof, Introspection};
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest;
@@ -106,7 +106,10 @@ impl Introspector {
         let believed = self.settings.believed.as_secs();
         let bad = |denied: Denied| Refused {
             denied,
-            until: Some((at.now + believed.min(TOKEN_REFUSED_SECS), self.eras.now())),
+            lasting: Some(Lasting {
+                until: at.now + believed.min(TOKEN_REFUSED_SECS),
+                era: self.eras.now(),
+            }),
         };
         match claims.value("active") {
             Some(Value::Bool(true)) => {}
@@ -126,7 +129,7 @@ impl Introspector {
         let proof = at.reading.proof(&claims, expires, at.now).map_err(bad)?;
         let until = at.now.saturating_add(believed);
         let until = expires.map_or(until, |expires| expires.min(until));
-        Ok(Finding { proof: Arc::new(proof), until, era: self.eras.now() })
+        Ok(Finding { proof: Arc::new(proof), lasting: Lasting { until, era: self.eras.now() } })
     }
 
     async fn ask(&self, token: &str) -> Result<Claims, Denied> {

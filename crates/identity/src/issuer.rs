@@ -17,6 +17,7 @@ use std::time::Duration;
 use tollgate_core::principal::Credential;
 use tollgate_oauth::keys::{Alg, KeySet, SharedKeys};
 use tollgate_outbound::{Fetcher, Trust};
+use url::Url;
 
 /// How often it is looked whether keys are to be renewed.
 const TEND_MILLIS: u64 = 250;
@@ -38,7 +39,7 @@ pub(crate) enum Way {
     /// By their signature.
     Jwt(Keys),
     /// By asking.
-    Opaque(Introspector),
+    Opaque(Box<Introspector>),
 }
 
 /// What signatures are verified with.
@@ -89,6 +90,7 @@ impl TrustedIssuer {
             same.refresh(fetcher)?;
             return Ok(Arc::clone(same));
         }
+        settings.is_findable()?;
         let (clock, eras) = (Arc::clone(&sources.clock), Eras::default());
         let way = match &settings.tokens {
             TokenSettings::Jwt { keys, algorithms, strict_type } => {
@@ -101,7 +103,7 @@ impl TrustedIssuer {
             }
             TokenSettings::Opaque(introspection) => {
                 let names = (settings.name.as_str(), settings.url.as_str());
-                Way::Opaque(Introspector::new(names, introspection, fetcher, clock)?)
+                Way::Opaque(Box::new(Introspector::new(names, introspection, fetcher, clock)?))
             }
             TokenSettings::Own => return Self::own(settings, sources).map(Arc::new),
         };
@@ -212,6 +214,24 @@ impl TrustedIssuer {
 }
 
 impl IssuerSettings {
+    /// Where its metadata is needed, its identifier must lead there.
+    fn is_findable(&self) -> Result<(), IdentityError> {
+        let must_be_found = match &self.tokens {
+            TokenSettings::Jwt { keys, .. } => matches!(keys, KeysAt::Discovery),
+            TokenSettings::Opaque(introspection) => introspection.url.is_none(),
+            TokenSettings::Own => false,
+        };
+        let why = match Url::parse(&self.url) {
+            Ok(url) if matches!(url.scheme(), "https" | "http") => return Ok(()),
+            Ok(_) => String::from("it must be `https`"),
+            Err(error) => error.to_string(),
+        };
+        if !must_be_found {
+            return Ok(());
+        }
+        Err(IdentityError::Url { issuer: self.name.clone(), url: self.url.clone(), why })
+    }
+
     fn key_file_fault(&self, why: &dyn std::fmt::Display) -> IdentityError {
         let path = match &self.tokens {
             TokenSettings::Jwt { keys: KeysAt::File(path), .. } => path.display().to_string(),

@@ -35,7 +35,7 @@ pub(crate) enum KeyRingFault {
         /// Where.
         url: Url,
         /// Why.
-        fault: FetchFault,
+        fault: Box<FetchFault>,
     },
     /// The file cannot be read.
     #[error("{0}")]
@@ -215,7 +215,7 @@ impl KeyRing {
         let body = body.map_err(|fault| {
             // Perhaps they have moved.
             self.phase.lock().place = None;
-            KeyRingFault::Fetch { url, fault }
+            KeyRingFault::Fetch { url, fault: Box::new(fault) }
         })?;
         self.replace(&body)
     }

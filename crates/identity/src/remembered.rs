@@ -60,6 +60,21 @@ impl Eras {
     }
 }
 
+/// How long something stays true.
+#[derive(Clone, Debug)]
+pub(crate) struct Lasting {
+    /// Until then at most, in Unix seconds.
+    pub(crate) until: u64,
+    /// And only in this era.
+    pub(crate) era: Era,
+}
+
+impl Lasting {
+    fn is_over(&self, now: u64) -> bool {
+        now >= self.until || !self.era.lasts()
+    }
+}
+
 /// One era.
 #[derive(Clone, Debug)]
 pub(crate) struct Era {
@@ -92,9 +107,7 @@ struct Shelf<V> {
 #[derive(Debug)]
 struct Entry<V> {
     value: V,
-    era: Era,
-    /// Unix seconds.
-    until: u64,
+    lasting: Lasting,
     number: u64,
 }
 
@@ -119,21 +132,21 @@ impl<V> Memory<V> {
     ) -> Option<R> {
         let shelf = self.shards[key.shard()].read();
         let entry = shelf.entries.get(key)?;
-        if now >= entry.until || !entry.era.lasts() {
+        if entry.lasting.is_over(now) {
             return None;
         }
         read(&entry.value)
     }
 
-    /// Remembers a value until then (Unix seconds), in place of an earlier one.
-    pub(crate) fn keep(&self, key: Key, value: V, until: u64, era: Era, now: u64) {
-        if now >= until || !era.lasts() {
+    /// Remembers a value, in place of an earlier one.
+    pub(crate) fn keep(&self, key: Key, value: V, lasting: Lasting, now: u64) {
+        if lasting.is_over(now) {
             return;
         }
         let mut shelf = self.shards[key.shard()].write();
         shelf.number += 1;
         let number = shelf.number;
-        shelf.entries.insert(key, Entry { value, era, until, number });
+        shelf.entries.insert(key, Entry { value, lasting, number });
         shelf.order.push_back((key, number));
         shelf.tidy(self.per_shard, now);
     }
@@ -153,7 +166,7 @@ impl<V> Shelf<V> {
             let Some((key, number)) = self.order.front() else { return };
             let is_over = match self.entries.get(key) {
                 Some(entry) if entry.number == *number => {
-                    now >= entry.until || !entry.era.lasts() || self.entries.len() > most
+                    entry.lasting.is_over(now) || self.entries.len() > most
                 }
                 _ => {
                     self.order.pop_front();
@@ -176,7 +189,11 @@ impl<V> Shelf<V> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Eras, Key, Memory};
+    use super::{Era, Eras, Key, Lasting, Memory};
+
+    fn until_100(era: Era) -> Lasting {
+        Lasting { until: 100, era }
+    }
 
     fn key(number: u32) -> Key {
         Key::of(1, &number.to_be_bytes())
@@ -185,7 +202,7 @@ mod tests {
     #[test]
     fn what_is_remembered_ends_at_its_time() {
         let (memory, eras) = (Memory::with_room_for(64), Eras::default());
-        memory.keep(key(1), 7, 100, eras.now(), 90);
+        memory.keep(key(1), 7, until_100(eras.now()), 90);
         assert_eq!(memory.with(&key(1), 99, |v| Some(*v)), Some(7));
         assert_eq!(memory.with(&key(1), 100, |v| Some(*v)), None);
     }
@@ -194,17 +211,17 @@ mod tests {
     fn what_is_remembered_ends_with_its_era() {
         let (memory, eras) = (Memory::with_room_for(64), Eras::default());
         let before = eras.now();
-        memory.keep(key(1), 7, 100, eras.now(), 90);
+        memory.keep(key(1), 7, until_100(eras.now()), 90);
         eras.end();
         assert_eq!(memory.with(&key(1), 90, |v| Some(*v)), None);
-        memory.keep(key(2), 7, 100, before, 90);
+        memory.keep(key(2), 7, until_100(before), 90);
         assert_eq!(memory.with(&key(2), 90, |v| Some(*v)), None);
     }
 
     #[test]
     fn the_same_token_at_another_door_is_another_entry() {
         let (memory, eras) = (Memory::with_room_for(64), Eras::default());
-        memory.keep(Key::of(1, b"token"), 7, 100, eras.now(), 90);
+        memory.keep(Key::of(1, b"token"), 7, until_100(eras.now()), 90);
         assert_eq!(memory.with(&Key::of(2, b"token"), 90, |v| Some(*v)), None);
     }
 
@@ -212,7 +229,7 @@ mod tests {
     fn it_never_holds_more_than_it_may() {
         let (memory, eras) = (Memory::with_room_for(640), Eras::default());
         for number in 0..20_000 {
-            memory.keep(key(number), number, 100, eras.now(), 90);
+            memory.keep(key(number), number, until_100(eras.now()), 90);
         }
         assert!(memory.len() <= 640, "{} entries", memory.len());
         assert_eq!(memory.with(&key(19_999), 90, |v| Some(*v)), Some(19_999));
@@ -222,7 +239,7 @@ mod tests {
     fn keeping_the_same_again_and_again_takes_no_room() {
         let (memory, eras) = (Memory::with_room_for(64), Eras::default());
         for _ in 0..10_000 {
-            memory.keep(key(1), 1, 100, eras.now(), 90);
+            memory.keep(key(1), 1, until_100(eras.now()), 90);
         }
         let marks: usize = memory.shards.iter().map(|shelf| shelf.read().order.len()).sum();
         assert!(marks <= 4, "{marks} marks");

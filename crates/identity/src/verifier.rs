@@ -14,8 +14,8 @@ use crate::doors::{DoorFacts, DoorId, ReadyDoor};
 use crate::finding::{Finding, Outcome, Refused};
 use crate::flights::Flights;
 use crate::introspection;
-use crate::issuer::{Keys, TrustedIssuer, Way};
-use crate::remembered::{Eras, Key, Memory};
+use crate::issuer::{TrustedIssuer, Way};
+use crate::remembered::{Eras, Key, Lasting, Memory};
 use crate::revocations::Revoked;
 use crate::settings::{Door, IdentitySettings};
 use serde_json::Value;
@@ -179,9 +179,9 @@ impl Verifier {
         }
         let finding = match self.find(door, key, token).await {
             Ok(finding) => finding,
-            Err(Refused { denied, until }) => {
-                if let Some((until, era)) = until {
-                    self.shared.refused.keep(key, denied.clone(), until, era, now);
+            Err(Refused { denied, lasting }) => {
+                if let Some(lasting) = lasting {
+                    self.shared.refused.keep(key, denied.clone(), lasting, now);
                 }
                 return Err(denied);
             }
@@ -255,7 +255,7 @@ impl Verifier {
 
     /// What the door and the revocations say of a credential that is good.
     fn admit(&self, door: &ReadyDoor, key: Key, finding: Finding) -> Result<Principal, Denied> {
-        let Finding { proof, until, era } = finding;
+        let Finding { proof, lasting } = finding;
         let now = self.clock.unix_secs();
         let revoked = &self.shared.revoked;
         // Before the check, so that a change during it is seen by the next call.
@@ -264,7 +264,7 @@ impl Verifier {
         self.allow(door, &principal)?;
         let checked = AtomicU64::new(changes);
         let held = Held { principal: principal.clone(), checked };
-        self.shared.tokens.keep(key, held, until, era, now);
+        self.shared.tokens.keep(key, held, lasting, now);
         Ok(principal)
     }
 
@@ -306,7 +306,8 @@ impl Verifier {
                 let checked = AtomicU64::new(changes);
                 let held = Held { principal: principal.clone(), checked };
                 let until = ends.min(now.saturating_add(self.settings.believed.as_secs()));
-                self.shared.tokens.keep(key, held, until, self.shared.eras.now(), now);
+                let lasting = Lasting { until, era: self.shared.eras.now() };
+                self.shared.tokens.keep(key, held, lasting, now);
                 principal
             }
         };

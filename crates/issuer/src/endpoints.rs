@@ -8,13 +8,16 @@ use crate::consent::{self, CONSENT};
 use crate::desk::Desk;
 use crate::discovery;
 use crate::error::OAuthError;
+use crate::introspect;
 use crate::pages::{self, MARK, STYLE};
 use crate::provider::{self, CALLBACK};
 use crate::registration::{self, REGISTER, REGISTRATION};
 use crate::reply::{self, Response};
 use crate::request::Request;
+use crate::revoke;
 use crate::settings::{IssuerSettings, SignIn};
 use crate::signin::{self, SIGN_IN};
+use crate::token;
 use http::header::{self, HeaderValue};
 use http::{Method, StatusCode};
 
@@ -54,6 +57,12 @@ pub(crate) enum Endpoint {
     Register,
     /// See [`REGISTRATION`].
     Registration,
+    /// See [`TOKEN`].
+    Token,
+    /// See [`REVOKE`].
+    Revoke,
+    /// See [`INTROSPECT`].
+    Introspect,
 }
 
 impl Endpoint {
@@ -70,6 +79,9 @@ impl Endpoint {
             MARK => Some(Self::Mark),
             REGISTER => Some(Self::Register),
             _ if path.starts_with(REGISTRATION) => Some(Self::Registration),
+            TOKEN => Some(Self::Token),
+            REVOKE => Some(Self::Revoke),
+            INTROSPECT => Some(Self::Introspect),
             _ => None,
         }
     }
@@ -77,11 +89,11 @@ impl Endpoint {
     /// Whether it is turned on.
     pub(crate) const fn is_offered(self, settings: &IssuerSettings) -> bool {
         match self {
-            Self::Metadata | Self::Keys => true,
             Self::Authorize | Self::SignIn | Self::Consent | Self::Style | Self::Mark => {
                 !matches!(settings.sign_in, SignIn::Nobody)
             }
             Self::Callback => matches!(settings.sign_in, SignIn::Provider(_)),
+            Self::Metadata | Self::Keys | Self::Token | Self::Revoke | Self::Introspect => true,
             Self::Register | Self::Registration => settings.registration.dynamic,
         }
     }
@@ -94,6 +106,7 @@ impl Endpoint {
             Self::Callback => "GET",
             Self::Register => "POST",
             Self::Registration => "GET, PUT, DELETE",
+            Self::Token | Self::Revoke | Self::Introspect => "POST",
         }
     }
 
@@ -108,7 +121,10 @@ impl Endpoint {
         match self {
             Self::Authorize | Self::SignIn | Self::Consent | Self::Callback => false,
             Self::Style | Self::Mark => false,
-            Self::Metadata | Self::Keys | Self::Register | Self::Registration => true,
+            Self::Metadata | Self::Keys | Self::Token | Self::Revoke => true,
+            Self::Register | Self::Registration => true,
+            // For servers.
+            Self::Introspect => false,
         }
     }
 
@@ -119,6 +135,7 @@ impl Endpoint {
             Self::Style | Self::Mark => Some("public, max-age=3600"),
             Self::Authorize | Self::SignIn | Self::Consent | Self::Callback => None,
             Self::Register | Self::Registration => None,
+            Self::Token | Self::Revoke | Self::Introspect => None,
         }
     }
 }
@@ -140,6 +157,9 @@ pub(crate) async fn answer(
         Endpoint::Keys => Ok(discovery::keys(desk)),
         Endpoint::Register => registration::register(desk, request).await,
         Endpoint::Registration => registration::manage(desk, request).await,
+        Endpoint::Token => token::answer(desk, request).await,
+        Endpoint::Revoke => revoke::answer(desk, request).await,
+        Endpoint::Introspect => introspect::answer(desk, request).await,
     }
 }
 

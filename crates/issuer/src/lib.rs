@@ -54,7 +54,19 @@ mod client_auth;
 
 mod registration;
 
+mod token;
+
+mod grants;
+
 mod workload;
+
+mod mint;
+
+mod revoke;
+
+mod introspect;
+
+mod own_token;
 
 pub mod keys;
 

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tollgate_backends::memory::MemorySessions;
 use tollgate_gate::drain::Drain;
-use tollgate_gate::gate::Gate;
+use tollgate_gate::gate::{Gate, Surroundings};
 use tollgate_gate::listen::tls::TlsKeeper;
 use tollgate_gate::listen::{self, Control};
 use tollgate_gate::path;
@@ -53,8 +53,15 @@ pub(crate) async fn build(settings: Settings, admin: Option<SocketAddr>) -> anyh
     };
     let control = Arc::new(Control::new(settings.limits.clone(), tls, drain.clone()));
     let book = Arc::new(MemorySessions::default());
-    let sources = (Arc::new(SystemClock::default()) as _, Arc::new(SystemEntropy) as _);
-    let gate = Gate::new(settings, book, sources, drain.clone())?;
+    let around = Surroundings {
+        book,
+        clock: Arc::new(SystemClock::default()),
+        entropy: Arc::new(SystemEntropy),
+        drain: drain.clone(),
+        identity: None,
+        annex: None,
+    };
+    let gate = Gate::new(settings, around)?;
     gate.start_background();
     let address = listener.local_addr()?;
     let overview = Arc::new(Overview::new(gate.clone(), control.clone(), address));

@@ -17,12 +17,12 @@ pub const CODES_MAX: usize = 100_000;
 pub const CODE_KNOWN_SECS: u64 = 24 * 3_600;
 /// Refresh tokens that can be used: about one for each grant.
 pub const REFRESH_TOKENS_MAX: usize = 200_000;
-/// Refresh tokens of one grant that were used and are known again: four weeks of them at one in ten
+/// Refresh tokens of one grant that were used and are known again: a week of them at one in ten
 /// minutes. An older one is refused as unknown, and does not end its grant.
-pub const USED_TOKENS_PER_GRANT_MAX: usize = 4_096;
+pub const USED_TOKENS_PER_GRANT_MAX: usize = 1_024;
 /// The same of all grants, some 120 bytes each; the oldest make room.
 pub const USED_TOKENS_MAX: usize = 2_000_000;
-/// Grants that were ended and whose access tokens live on.
+/// Grants that were ended and are known for it; those whose last access token ends first make room.
 pub const ENDED_GRANTS_MAX: usize = 200_000;
 /// Ids that may be used once, and were.
 pub const USED_IDS_MAX: usize = 1_000_000;
@@ -30,5 +30,7 @@ pub const USED_IDS_MAX: usize = 1_000_000;
 pub const CONSENTS_MAX: usize = 200_000;
 /// Revocations. All of them are held in the memory of each gate.
 pub const REVOCATIONS_MAX: usize = 100_000;
+/// Rows one transaction of a sweep removes, so that others can write in between.
+pub const SWEPT_MAX: usize = 1_000;
 /// Signing keys: a year of one a day is no schedule anybody needs.
 pub const SIGNING_KEYS_MAX: usize = 100;

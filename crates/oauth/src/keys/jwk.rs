@@ -232,3 +232,44 @@ const fn of(alg: Alg) -> Algorithm {
         Alg::EdDsa => Algorithm::EdDSA,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Key, Public};
+    use crate::base64url;
+    use crate::keys::Alg;
+    use serde_json::json;
+
+    // RFC 8037 appendix A.
+    const X: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+
+    #[test]
+    fn the_signature_of_rfc_8037_verifies() {
+        let key = Key::read(&json!({ "kty": "OKP", "crv": "Ed25519", "x": X })).expect("a key");
+        let text = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc";
+        let signature = "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
+        let signature = base64url::decode(signature).expect("base64url");
+        assert!(key.verifies(Alg::EdDsa, text, &signature));
+        assert!(!key.verifies(Alg::EdDsa, &text[1..], &signature));
+        assert!(!key.verifies(Alg::Es256, text, &signature));
+    }
+
+    #[test]
+    fn thumbprints_are_those_of_the_rfcs() {
+        let x = base64url::decode(X).expect("base64url");
+        let thumbprint = Public::Ed25519 { x }.thumbprint();
+        assert_eq!(thumbprint, "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+        // RFC 7638 section 3.1.
+        let n = concat!(
+            "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECP",
+            "ebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY",
+            "368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0f",
+            "M4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw",
+        );
+        let key = Key::read(&json!({
+            "kty": "RSA", "n": n, "e": "AQAB", "alg": "RS256", "kid": "2011-04-29"
+        }));
+        let thumbprint = key.expect("a key").public.thumbprint();
+        assert_eq!(thumbprint, "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
+    }
+}

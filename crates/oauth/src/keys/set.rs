@@ -11,6 +11,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tollgate_core::bounds::identity::{KEYS_MAX, KEYS_TRIED_MAX};
 use tollgate_core::bounds::outbound::FETCH_BYTES_MAX;
 
+/// Keys of a set that are looked at, usable or not: to see that a point is on its curve takes time.
+const KEYS_LISTED_MAX: usize = 4 * KEYS_MAX;
+
 /// Why a document is no key set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeysFault {
@@ -45,7 +48,7 @@ impl KeySet {
         let set = json::object(json)?;
         let listed = set.get("keys").and_then(Value::as_array).ok_or(KeysFault::NoKeys)?;
         let mut keys: Vec<Key> = Vec::new();
-        for key in listed.iter().filter_map(Key::read) {
+        for key in listed.iter().take(KEYS_LISTED_MAX).filter_map(Key::read) {
             let is_known =
                 keys.iter().any(|known| known.kid() == key.kid() && known.is_same_key(&key));
             if !is_known {

@@ -51,17 +51,20 @@ pub(super) struct Given {
 }
 
 impl Given {
-    fn end(&mut self, grant: &GrantId, until: u64) -> Result<(), StoreError> {
+    fn end(&mut self, grant: &GrantId, until: u64) {
         if let Some(known) = self.ended.get_mut(grant) {
             *known = until.max(*known);
-            return Ok(());
+            return;
         }
-        // What it had is void even if there is no room to remember that it ended.
         self.tokens.retain(|_, token| token.grant != *grant);
         self.codes.retain(|_, code| code.is_spent || code.record.grant != *grant);
-        room(self.ended.len(), ENDED_GRANTS_MAX, "ended grants")?;
+        if self.ended.len() >= ENDED_GRANTS_MAX {
+            let first = self.ended.iter().min_by_key(|(_, until)| **until);
+            if let Some(first) = first.map(|(grant, _)| grant.clone()) {
+                self.ended.remove(&first);
+            }
+        }
         self.ended.insert(grant.clone(), until);
-        Ok(())
     }
 
     fn remember_used(&mut self, digest: Digest, used: Used) {
@@ -130,7 +133,7 @@ impl Grants for MemoryGrants {
                 return Ok(Spent::Now(Box::new(code.record.clone())));
             }
             let grant = code.record.grant.clone();
-            given.end(&grant, now.saturating_add(GRANT_SECS))?;
+            given.end(&grant, now.saturating_add(GRANT_SECS));
             Ok(Spent::Before(grant))
         })
     }
@@ -162,7 +165,7 @@ impl Grants for MemoryGrants {
             let mut given = self.0.write();
             if let Some(before) = given.used.get(&used).filter(|before| before.ends > now) {
                 let (grant, ends) = (before.grant.clone(), before.ends);
-                given.end(&grant, ends)?;
+                given.end(&grant, ends);
                 return Ok(Rotated::Before(grant));
             }
             let Some(token) = given.tokens.get(&used) else { return Ok(Rotated::Unknown) };
@@ -180,7 +183,10 @@ impl Grants for MemoryGrants {
     }
 
     fn end(&self, grant: GrantId, until: u64) -> Pending<'_, ()> {
-        Box::pin(async move { self.0.write().end(&grant, until) })
+        Box::pin(async move {
+            self.0.write().end(&grant, until);
+            Ok(())
+        })
     }
 
     fn end_all<'a>(
@@ -206,7 +212,7 @@ impl Grants for MemoryGrants {
             let grants: BTreeSet<GrantId> =
                 grants.filter(|grant| !given.ended.contains_key(grant)).cloned().collect();
             for grant in &grants {
-                given.end(grant, until)?;
+                given.end(grant, until);
             }
             Ok(grants.into_iter().collect())
         })

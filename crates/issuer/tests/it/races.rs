@@ -1,0 +1,89 @@
+//! Fifty at once with one code, and fifty at once with one refresh token: at most one gets tokens,
+//! and what it got is void when all have been answered.
+//!
+//! `TOLLGATE_RACES` says how many rounds; the usual number keeps the suite short.
+
+use crate::house::{House, Reply, refusal};
+use std::sync::Arc;
+use tokio::sync::Barrier;
+use tokio::task::JoinSet;
+
+const AT_ONCE: usize = 50;
+
+fn rounds() -> usize {
+    std::env::var("TOLLGATE_RACES").ok().and_then(|count| count.parse().ok()).unwrap_or(200)
+}
+
+/// Does the same thing fifty times at once, over two processes.
+async fn race<F>(houses: &[Arc<House>; 2], act: impl Fn(Arc<House>) -> F) -> Vec<Reply>
+where
+    F: Future<Output = Reply> + Send + 'static,
+{
+    let gate = Arc::new(Barrier::new(AT_ONCE));
+    let mut racers = JoinSet::new();
+    for index in 0..AT_ONCE {
+        let (gate, acting) = (Arc::clone(&gate), act(Arc::clone(&houses[index % 2])));
+        racers.spawn(async move {
+            gate.wait().await;
+            acting.await
+        });
+    }
+    racers.join_all().await
+}
+
+/// Says the tokens of the only winner, if there is one, after checking that all others lost.
+fn winner(replies: &[Reply]) -> Option<(String, String)> {
+    let (won, lost): (Vec<&Reply>, Vec<&Reply>) =
+        replies.iter().partition(|reply| reply.status == 200);
+    for reply in &lost {
+        assert_eq!(reply.refusal(), refusal(400, "invalid_grant"));
+    }
+    assert!(won.len() <= 1, "{} of {AT_ONCE} got tokens", won.len());
+    won.first().map(|reply| (reply.text("access_token"), reply.text("refresh_token")))
+}
+
+async fn nothing_is_left(house: &House, tokens: Option<(String, String)>) {
+    let Some((access, renewal)) = tokens else { return };
+    assert!(!house.is_active(&access).await, "the access token of a raced grant is still good");
+    let again = house.refresh("app", &renewal, &[]).await;
+    assert_eq!(again.refusal(), refusal(400, "invalid_grant"));
+}
+
+async fn houses() -> [Arc<House>; 2] {
+    let house = House::new().await;
+    house.app("app").await;
+    let sibling = house.sibling().await;
+    [Arc::new(house), Arc::new(sibling)]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_fifty_that_redeem_one_code_at_most_one_gets_tokens_and_they_are_void_after() {
+    let houses = houses().await;
+    for _ in 0..rounds() {
+        let code: Arc<str> = houses[0].code("app").await.into();
+        let replies = race(&houses, |house| {
+            let code = Arc::clone(&code);
+            async move { house.redeem("app", &code).await }
+        });
+        nothing_is_left(&houses[0], winner(&replies.await)).await;
+        houses[0].stores.grants.sweep(u64::MAX).await.expect("a store");
+        houses[0].stores.revocations.sweep(u64::MAX).await.expect("a store");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_fifty_that_use_one_refresh_token_at_most_one_gets_tokens_and_they_are_void_after() {
+    let houses = houses().await;
+    for _ in 0..rounds() {
+        let (access, token) = houses[0].tokens("app").await;
+        let token: Arc<str> = token.into();
+        let replies = race(&houses, |house| {
+            let token = Arc::clone(&token);
+            async move { house.refresh("app", &token, &[]).await }
+        });
+        nothing_is_left(&houses[0], winner(&replies.await)).await;
+        assert!(!houses[0].is_active(&access).await, "the first access token is still good");
+        houses[0].stores.grants.sweep(u64::MAX).await.expect("a store");
+        houses[0].stores.revocations.sweep(u64::MAX).await.expect("a store");
+    }
+}
