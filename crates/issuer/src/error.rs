@@ -26,7 +26,8 @@ pub(crate) struct OAuthError {
     pub(crate) retry_secs: Option<u64>,
 }
 
-/// Codes of RFC 6749 sections 4.1.2.1 and 5.2, RFC 6750, 7009, 7591 and 8707, and plain HTTP's.
+/// Codes of RFC 6749 sections 4.1.2.1 and 5.2, RFC 6750, 7009, 7591 and 8707, OpenID Connect Core
+/// section 3.1.2.6, and plain HTTP's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ErrorCode {
     InvalidRequest,
@@ -44,6 +45,8 @@ pub(crate) enum ErrorCode {
     AccessDenied,
     RequestNotSupported,
     RequestUriNotSupported,
+    LoginRequired,
+    ConsentRequired,
     TemporarilyUnavailable,
     ServerError,
     NotFound,
@@ -78,6 +81,8 @@ impl ErrorCode {
             Self::AccessDenied => "access_denied",
             Self::RequestNotSupported => "request_not_supported",
             Self::RequestUriNotSupported => "request_uri_not_supported",
+            Self::LoginRequired => "login_required",
+            Self::ConsentRequired => "consent_required",
             Self::TemporarilyUnavailable | Self::TooMany => "temporarily_unavailable",
             Self::ServerError => "server_error",
         }
@@ -97,7 +102,9 @@ impl ErrorCode {
             | Self::InvalidRedirectUri
             | Self::InvalidClientMetadata
             | Self::RequestNotSupported
-            | Self::RequestUriNotSupported => StatusCode::BAD_REQUEST,
+            | Self::RequestUriNotSupported
+            | Self::LoginRequired
+            | Self::ConsentRequired => StatusCode::BAD_REQUEST,
             Self::InvalidClient | Self::InvalidToken => StatusCode::UNAUTHORIZED,
             Self::AccessDenied | Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,

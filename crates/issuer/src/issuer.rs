@@ -9,6 +9,7 @@ use crate::desk::Desk;
 use crate::endpoints::{self, Endpoint};
 use crate::error::OAuthError;
 use crate::keys::{self, SigningError};
+use crate::people::PeopleError;
 use crate::reply::Response;
 use crate::request::Request;
 use crate::settings::IssuerSettings;
@@ -28,6 +29,9 @@ use tollgate_outbound::FetchFault;
 /// Why there can be no issuer.
 #[derive(Debug, thiserror::Error)]
 pub enum IssuerError {
+    /// People cannot be signed in.
+    #[error("people cannot sign in: {0}")]
+    People(#[from] PeopleError),
     /// There is no key to sign with.
     #[error("the issuer cannot start: {0}")]
     Keys(#[from] SigningError),

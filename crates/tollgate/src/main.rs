@@ -10,6 +10,8 @@ mod serve;
 
 mod wire;
 
+mod identity;
+
 mod report;
 
 mod demo;
