@@ -50,6 +50,22 @@ mod hub_resources;
 #[cfg(test)]
 mod hub_sessions;
 #[cfg(test)]
+mod identity_faults;
+#[cfg(test)]
+mod identity_golden;
+#[cfg(test)]
+mod identity_house;
+#[cfg(test)]
+mod identity_principals;
+#[cfg(test)]
+mod identity_races;
+#[cfg(test)]
+mod identity_revocation;
+#[cfg(test)]
+mod identity_tokens;
+#[cfg(test)]
+mod identity_upstream;
+#[cfg(test)]
 mod life;
 #[cfg(test)]
 mod lifetimes;
