@@ -108,6 +108,12 @@ impl Caller {
     }
 }
 
+/// Refuses somebody at this door who was let in before, and has been cut off since.
+#[must_use]
+pub(crate) fn cut_off(verifier: &Verifier, door: DoorId) -> Refusal {
+    challenge::cut_off(verifier.door(door))
+}
+
 /// Finds out who calls.
 ///
 /// # Errors
@@ -148,5 +154,6 @@ pub async fn caller(
         Principal::Proven(proof) => proof.caller(),
     };
     ledger.principal = Some(principal.clone());
+    ledger.door = Some(door);
     Ok(Caller { principal, key })
 }

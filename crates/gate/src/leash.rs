@@ -10,6 +10,7 @@
 
 use crate::body::{Cut, GateBody};
 use crate::gate::Gate;
+use crate::identify;
 use crate::ledger::Ledger;
 use crate::snapshot::Snapshot;
 use bytes::Bytes;
@@ -22,7 +23,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tollgate_core::clock::Clock;
 use tollgate_core::principal::{Principal, Proof};
-use tollgate_core::refusal::{Reason, Refusal};
+use tollgate_core::refusal::Refusal;
 use tollgate_identity::Verifier;
 
 /// Longest wait before the wall clock is looked at again: it may jump.
@@ -31,7 +32,7 @@ const LOOK: Duration = Duration::from_secs(60);
 /// Passes a response on to a caller who still has the right to it.
 ///
 /// # Errors
-/// [`Reason::Unauthenticated`] where that right was revoked while the call was under way.
+/// `Unauthenticated` where that right was revoked while the call was under way.
 pub(crate) fn hold(
     gate: &Gate,
     snapshot: &Snapshot,
@@ -39,10 +40,10 @@ pub(crate) fn hold(
     response: Response<GateBody>,
 ) -> Result<Response<GateBody>, Refusal> {
     let Some(verifier) = snapshot.identify.verifier() else { return Ok(response) };
+    let Some(door) = ledger.door else { return Ok(response) };
     let Some(principal @ Principal::Proven(proof)) = &ledger.principal else { return Ok(response) };
     if verifier.is_revoked(principal) {
-        let text = "this agent was cut off while its call was under way: its result is withheld";
-        return Err(Refusal::new(Reason::Unauthenticated, text));
+        return Err(identify::cut_off(verifier, door));
     }
     if matches!(response.body(), GateBody::Full(_)) {
         return Ok(response);

@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 use tollgate_core::principal::Principal;
+use tollgate_identity::DoorId;
 
 /// The notes of one request.
 #[derive(Debug, Default)]
@@ -13,4 +14,6 @@ pub struct Ledger {
     pub id: Option<Bytes>,
     /// Who calls, once known: what is streamed to them ends when they are cut off.
     pub principal: Option<Principal>,
+    /// What the caller was let in at, once known: whoever is cut off there is told where to turn.
+    pub door: Option<DoorId>,
 }

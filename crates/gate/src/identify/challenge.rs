@@ -22,6 +22,12 @@ pub(super) fn malformed(facts: &DoorFacts, wrong: &'static str) -> Refusal {
     Refusal::new(Reason::BadRequest, wrong).challenging(header)
 }
 
+/// What was presented was good when the call began, and is no longer.
+pub(super) fn cut_off(facts: &DoorFacts) -> Refusal {
+    let text = "this agent was cut off while its call was under way: its result is withheld";
+    denied(facts, Denied::Invalid { why: text.into() })
+}
+
 /// What was presented is not good enough.
 pub(super) fn denied(facts: &DoorFacts, denied: Denied) -> Refusal {
     match denied {
