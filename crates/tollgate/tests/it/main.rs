@@ -58,8 +58,6 @@ mod identity_house;
 #[cfg(test)]
 mod identity_principals;
 #[cfg(test)]
-mod identity_races;
-#[cfg(test)]
 mod identity_revocation;
 #[cfg(test)]
 mod identity_tokens;
