@@ -36,7 +36,6 @@ pub(crate) enum ErrorCode {
     UnauthorizedClient,
     UnsupportedGrantType,
     UnsupportedResponseType,
-    UnsupportedTokenType,
     InvalidScope,
     InvalidTarget,
     InvalidToken,
@@ -50,7 +49,6 @@ pub(crate) enum ErrorCode {
     TemporarilyUnavailable,
     ServerError,
     NotFound,
-    Forbidden,
     Method,
     Slow,
     TooLarge,
@@ -61,18 +59,14 @@ impl ErrorCode {
     /// As it is sent.
     pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::InvalidRequest
-            | Self::NotFound
-            | Self::Forbidden
-            | Self::Method
-            | Self::Slow
-            | Self::TooLarge => "invalid_request",
+            Self::InvalidRequest | Self::NotFound | Self::Method | Self::Slow | Self::TooLarge => {
+                "invalid_request"
+            }
             Self::InvalidClient => "invalid_client",
             Self::InvalidGrant => "invalid_grant",
             Self::UnauthorizedClient => "unauthorized_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::UnsupportedResponseType => "unsupported_response_type",
-            Self::UnsupportedTokenType => "unsupported_token_type",
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
             Self::InvalidToken => "invalid_token",
@@ -96,7 +90,6 @@ impl ErrorCode {
             | Self::UnauthorizedClient
             | Self::UnsupportedGrantType
             | Self::UnsupportedResponseType
-            | Self::UnsupportedTokenType
             | Self::InvalidScope
             | Self::InvalidTarget
             | Self::InvalidRedirectUri
@@ -106,7 +99,7 @@ impl ErrorCode {
             | Self::LoginRequired
             | Self::ConsentRequired => StatusCode::BAD_REQUEST,
             Self::InvalidClient | Self::InvalidToken => StatusCode::UNAUTHORIZED,
-            Self::AccessDenied | Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::AccessDenied => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,

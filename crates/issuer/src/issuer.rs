@@ -7,7 +7,7 @@
 
 use crate::desk::Desk;
 use crate::endpoints::{self, Endpoint};
-use crate::error::OAuthError;
+use crate::error::{ErrorCode, OAuthError};
 use crate::keys::{self, SigningError};
 use crate::people::PeopleError;
 use crate::reply::Response;
@@ -81,11 +81,11 @@ impl Issuer {
     /// Gets ready to sign: reads the signing keys, and makes the first one if there is none.
     ///
     /// # Errors
-    /// The store does not answer.
+    /// The store does not answer, or none of the keys in it can be used.
     pub async fn start(&self) -> Result<(), IssuerError> {
         let desk = &self.desk;
         desk.ring.refresh(&desk.settings, &desk.stores, &*desk.clock).await?;
-        Ok(())
+        Ok(desk.ring.ready(desk.now())?)
     }
 
     /// Begins what goes on in the background: signing keys are made and learnt, and what has ended is
@@ -141,8 +141,12 @@ impl Issuer {
             return endpoints::method_refused(endpoint);
         }
         let has_authorization = head.headers.contains_key(AUTHORIZATION);
-        let answer = match Request::read(head, body, peer, is_tls).await {
-            Ok(request) => endpoints::answer(&self.desk, endpoint, &request).await,
+        let method = head.method.clone();
+        let answer = match Request::read(head, body, peer).await {
+            Ok(request) if method.is_safe() => {
+                endpoints::answer(&self.desk, endpoint, &request).await
+            }
+            Ok(request) => self.carry_through(endpoint, request).await,
             Err(error) => Err(error),
         };
         let mut response = answer.unwrap_or_else(|error| error.response());
@@ -154,7 +158,26 @@ impl Issuer {
             response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
         }
         endpoints::dress(endpoint, &mut response);
+        let status = response.status().as_u16();
+        tracing::debug!(%peer, is_tls, %method, ?endpoint, status, "the issuer answered");
         response
+    }
+
+    /// Answers what may change something, to its end even if who asked hangs up: nobody must be able
+    /// to use a code twice and be gone before its tokens are revoked. The stores bound how long.
+    async fn carry_through(
+        &self,
+        endpoint: Endpoint,
+        request: Request,
+    ) -> Result<Response, OAuthError> {
+        let desk = Arc::clone(&self.desk);
+        let answering =
+            tokio::spawn(async move { endpoints::answer(&desk, endpoint, &request).await });
+        answering.await.unwrap_or_else(|error| {
+            tracing::error!(%error, ?endpoint, "the issuer failed to answer");
+            let description = "the authorization server failed; its log says why";
+            Err(OAuthError::new(ErrorCode::ServerError, description))
+        })
     }
 }
 

@@ -62,6 +62,8 @@ mod workload;
 
 mod mint;
 
+mod ending;
+
 mod revoke;
 
 mod introspect;
