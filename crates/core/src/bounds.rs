@@ -9,6 +9,8 @@ pub mod issuer;
 
 pub mod outbound;
 
+pub mod people;
+
 pub mod stores;
 
 /// One KiB in bytes.

@@ -6,6 +6,7 @@
 use crate::document::Documents;
 use crate::issuer::{IssuerError, IssuerSources};
 use crate::keys::SigningRing;
+use crate::people::People;
 use crate::settings::{IssuerSettings, ResourceSettings};
 use crate::workload::WorkloadKeys;
 use std::sync::Arc;
@@ -27,8 +28,8 @@ pub(crate) struct Desk {
     pub(crate) clock: Arc<dyn Clock>,
     /// Randomness.
     pub(crate) entropy: Arc<dyn Entropy>,
-    /// Seals what is kept in browsers.
-    pub(crate) seal: Secret<[u8; 32]>,
+    /// What the steps with people share.
+    pub(crate) people: People,
     /// What signs.
     pub(crate) ring: SigningRing,
     /// Fetches what agents refer to, trusting the system's CAs.
@@ -49,7 +50,9 @@ impl Desk {
         sources: IssuerSources,
     ) -> Result<Self, IssuerError> {
         let issuer = settings.url.as_str().trim_end_matches('/').to_owned();
+        let people = People::new(&settings.sign_in, &Secret::new(sources.seal))?;
         Ok(Self {
+            people,
             fetcher: Fetcher::new(Trust::System)?,
             documents: Documents::new(),
             workloads: WorkloadKeys::new(&settings.workloads)?,
@@ -59,7 +62,6 @@ impl Desk {
             stores: sources.stores,
             clock: sources.clock,
             entropy: sources.entropy,
-            seal: Secret::new(sources.seal),
         })
     }
 

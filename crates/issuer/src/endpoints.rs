@@ -3,15 +3,20 @@
 //! To add an endpoint: a variant, its path in [`Endpoint::at`], its line in each of the matches here,
 //! and its answer in [`answer`]. The compiler names the places.
 
+use crate::authorize::{self, AUTHORIZE};
+use crate::consent::{self, CONSENT};
 use crate::desk::Desk;
 use crate::discovery;
 use crate::error::OAuthError;
 use crate::introspect;
+use crate::pages::{self, MARK, STYLE};
+use crate::provider::{self, CALLBACK};
 use crate::registration::{self, REGISTER, REGISTRATION};
 use crate::reply::{self, Response};
 use crate::request::Request;
 use crate::revoke;
-use crate::settings::IssuerSettings;
+use crate::settings::{IssuerSettings, SignIn};
+use crate::signin::{self, SIGN_IN};
 use crate::token;
 use http::header::{self, HeaderValue};
 use http::{Method, StatusCode};
@@ -36,6 +41,18 @@ pub(crate) enum Endpoint {
     Metadata,
     /// See [`KEYS`].
     Keys,
+    /// See [`AUTHORIZE`].
+    Authorize,
+    /// See [`SIGN_IN`].
+    SignIn,
+    /// See [`CONSENT`].
+    Consent,
+    /// See [`CALLBACK`].
+    Callback,
+    /// See [`STYLE`].
+    Style,
+    /// See [`MARK`].
+    Mark,
     /// See [`REGISTER`].
     Register,
     /// See [`REGISTRATION`].
@@ -54,6 +71,12 @@ impl Endpoint {
         match path {
             METADATA | METADATA_OPENID => Some(Self::Metadata),
             KEYS => Some(Self::Keys),
+            AUTHORIZE => Some(Self::Authorize),
+            SIGN_IN => Some(Self::SignIn),
+            CONSENT => Some(Self::Consent),
+            CALLBACK => Some(Self::Callback),
+            STYLE => Some(Self::Style),
+            MARK => Some(Self::Mark),
             REGISTER => Some(Self::Register),
             _ if path.starts_with(REGISTRATION) => Some(Self::Registration),
             TOKEN => Some(Self::Token),
@@ -67,6 +90,10 @@ impl Endpoint {
     pub(crate) const fn is_offered(self, settings: &IssuerSettings) -> bool {
         match self {
             Self::Metadata | Self::Keys | Self::Token | Self::Revoke | Self::Introspect => true,
+            Self::Authorize | Self::SignIn | Self::Consent | Self::Style | Self::Mark => {
+                !matches!(settings.sign_in, SignIn::Nobody)
+            }
+            Self::Callback => matches!(settings.sign_in, SignIn::Provider(_)),
             Self::Register | Self::Registration => settings.registration.dynamic,
         }
     }
@@ -74,7 +101,9 @@ impl Endpoint {
     /// Its methods, as the `Allow` header names them.
     const fn methods(self) -> &'static str {
         match self {
-            Self::Metadata | Self::Keys => "GET, HEAD",
+            Self::Metadata | Self::Keys | Self::Style | Self::Mark => "GET, HEAD",
+            Self::Authorize | Self::SignIn | Self::Consent => "GET, POST",
+            Self::Callback => "GET",
             Self::Register => "POST",
             Self::Registration => "GET, PUT, DELETE",
             Self::Token | Self::Revoke | Self::Introspect => "POST",
@@ -90,6 +119,8 @@ impl Endpoint {
     /// they could learn without the browser. Never true of what signs people in.
     pub(crate) const fn is_for_scripts(self) -> bool {
         match self {
+            Self::Authorize | Self::SignIn | Self::Consent | Self::Callback => false,
+            Self::Style | Self::Mark => false,
             Self::Metadata | Self::Keys | Self::Token | Self::Revoke => true,
             Self::Register | Self::Registration => true,
             // For servers.
@@ -101,6 +132,8 @@ impl Endpoint {
     const fn cached(self) -> Option<&'static str> {
         match self {
             Self::Metadata | Self::Keys => Some("public, max-age=300"),
+            Self::Style | Self::Mark => Some("public, max-age=3600"),
+            Self::Authorize | Self::SignIn | Self::Consent | Self::Callback => None,
             Self::Register | Self::Registration => None,
             Self::Token | Self::Revoke | Self::Introspect => None,
         }
@@ -114,6 +147,12 @@ pub(crate) async fn answer(
     request: &Request,
 ) -> Result<Response, OAuthError> {
     match endpoint {
+        Endpoint::Authorize => Ok(authorize::authorize(desk, request).await),
+        Endpoint::SignIn => Ok(signin::sign_in(desk, request).await),
+        Endpoint::Consent => Ok(consent::consent(desk, request).await),
+        Endpoint::Callback => Ok(provider::callback(desk, request).await),
+        Endpoint::Style => Ok(pages::style()),
+        Endpoint::Mark => Ok(pages::mark()),
         Endpoint::Metadata => Ok(discovery::metadata(desk)),
         Endpoint::Keys => Ok(discovery::keys(desk)),
         Endpoint::Register => registration::register(desk, request).await,

@@ -26,7 +26,8 @@ pub(crate) struct OAuthError {
     pub(crate) retry_secs: Option<u64>,
 }
 
-/// Codes of RFC 6749 sections 4.1.2.1 and 5.2, RFC 6750, 7009, 7591 and 8707, and plain HTTP's.
+/// Codes of RFC 6749 sections 4.1.2.1 and 5.2, RFC 6750, 7009, 7591 and 8707, OpenID Connect Core
+/// section 3.1.2.6, and plain HTTP's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ErrorCode {
     InvalidRequest,
@@ -35,7 +36,6 @@ pub(crate) enum ErrorCode {
     UnauthorizedClient,
     UnsupportedGrantType,
     UnsupportedResponseType,
-    UnsupportedTokenType,
     InvalidScope,
     InvalidTarget,
     InvalidToken,
@@ -44,10 +44,11 @@ pub(crate) enum ErrorCode {
     AccessDenied,
     RequestNotSupported,
     RequestUriNotSupported,
+    LoginRequired,
+    ConsentRequired,
     TemporarilyUnavailable,
     ServerError,
     NotFound,
-    Forbidden,
     Method,
     Slow,
     TooLarge,
@@ -58,18 +59,14 @@ impl ErrorCode {
     /// As it is sent.
     pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::InvalidRequest
-            | Self::NotFound
-            | Self::Forbidden
-            | Self::Method
-            | Self::Slow
-            | Self::TooLarge => "invalid_request",
+            Self::InvalidRequest | Self::NotFound | Self::Method | Self::Slow | Self::TooLarge => {
+                "invalid_request"
+            }
             Self::InvalidClient => "invalid_client",
             Self::InvalidGrant => "invalid_grant",
             Self::UnauthorizedClient => "unauthorized_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::UnsupportedResponseType => "unsupported_response_type",
-            Self::UnsupportedTokenType => "unsupported_token_type",
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
             Self::InvalidToken => "invalid_token",
@@ -78,6 +75,8 @@ impl ErrorCode {
             Self::AccessDenied => "access_denied",
             Self::RequestNotSupported => "request_not_supported",
             Self::RequestUriNotSupported => "request_uri_not_supported",
+            Self::LoginRequired => "login_required",
+            Self::ConsentRequired => "consent_required",
             Self::TemporarilyUnavailable | Self::TooMany => "temporarily_unavailable",
             Self::ServerError => "server_error",
         }
@@ -91,15 +90,16 @@ impl ErrorCode {
             | Self::UnauthorizedClient
             | Self::UnsupportedGrantType
             | Self::UnsupportedResponseType
-            | Self::UnsupportedTokenType
             | Self::InvalidScope
             | Self::InvalidTarget
             | Self::InvalidRedirectUri
             | Self::InvalidClientMetadata
             | Self::RequestNotSupported
-            | Self::RequestUriNotSupported => StatusCode::BAD_REQUEST,
+            | Self::RequestUriNotSupported
+            | Self::LoginRequired
+            | Self::ConsentRequired => StatusCode::BAD_REQUEST,
             Self::InvalidClient | Self::InvalidToken => StatusCode::UNAUTHORIZED,
-            Self::AccessDenied | Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::AccessDenied => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,

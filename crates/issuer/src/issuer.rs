@@ -7,8 +7,9 @@
 
 use crate::desk::Desk;
 use crate::endpoints::{self, Endpoint};
-use crate::error::OAuthError;
+use crate::error::{ErrorCode, OAuthError};
 use crate::keys::{self, SigningError};
+use crate::people::PeopleError;
 use crate::reply::Response;
 use crate::request::Request;
 use crate::settings::IssuerSettings;
@@ -28,6 +29,9 @@ use tollgate_outbound::FetchFault;
 /// Why there can be no issuer.
 #[derive(Debug, thiserror::Error)]
 pub enum IssuerError {
+    /// People cannot be signed in.
+    #[error("people cannot sign in: {0}")]
+    People(#[from] PeopleError),
     /// There is no key to sign with.
     #[error("the issuer cannot start: {0}")]
     Keys(#[from] SigningError),
@@ -77,11 +81,11 @@ impl Issuer {
     /// Gets ready to sign: reads the signing keys, and makes the first one if there is none.
     ///
     /// # Errors
-    /// The store does not answer.
+    /// The store does not answer, or none of the keys in it can be used.
     pub async fn start(&self) -> Result<(), IssuerError> {
         let desk = &self.desk;
         desk.ring.refresh(&desk.settings, &desk.stores, &*desk.clock).await?;
-        Ok(())
+        Ok(desk.ring.ready(desk.now())?)
     }
 
     /// Begins what goes on in the background: signing keys are made and learnt, and what has ended is
@@ -137,8 +141,12 @@ impl Issuer {
             return endpoints::method_refused(endpoint);
         }
         let has_authorization = head.headers.contains_key(AUTHORIZATION);
-        let answer = match Request::read(head, body, peer, is_tls).await {
-            Ok(request) => endpoints::answer(&self.desk, endpoint, &request).await,
+        let method = head.method.clone();
+        let answer = match Request::read(head, body, peer).await {
+            Ok(request) if method.is_safe() => {
+                endpoints::answer(&self.desk, endpoint, &request).await
+            }
+            Ok(request) => self.carry_through(endpoint, request).await,
             Err(error) => Err(error),
         };
         let mut response = answer.unwrap_or_else(|error| error.response());
@@ -150,7 +158,26 @@ impl Issuer {
             response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
         }
         endpoints::dress(endpoint, &mut response);
+        let status = response.status().as_u16();
+        tracing::debug!(%peer, is_tls, %method, ?endpoint, status, "the issuer answered");
         response
+    }
+
+    /// Answers what may change something, to its end even if who asked hangs up: nobody must be able
+    /// to use a code twice and be gone before its tokens are revoked. The stores bound how long.
+    async fn carry_through(
+        &self,
+        endpoint: Endpoint,
+        request: Request,
+    ) -> Result<Response, OAuthError> {
+        let desk = Arc::clone(&self.desk);
+        let answering =
+            tokio::spawn(async move { endpoints::answer(&desk, endpoint, &request).await });
+        answering.await.unwrap_or_else(|error| {
+            tracing::error!(%error, ?endpoint, "the issuer failed to answer");
+            let description = "the authorization server failed; its log says why";
+            Err(OAuthError::new(ErrorCode::ServerError, description))
+        })
     }
 }
 

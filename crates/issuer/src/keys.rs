@@ -30,6 +30,12 @@ pub enum SigningError {
     /// A stored key is of an algorithm that does not sign here.
     #[error("a signing key is stored for `{0}`, which is not known here")]
     Algorithm(String),
+    /// There are keys, and none of them can be used.
+    #[error(
+        "none of the stored signing keys can be used, as the log says of each; `tollgate keys rotate \
+         --now` makes a new one"
+    )]
+    NoneUsable,
     /// Another process rotates again and again.
     #[error("other processes changed the signing keys at the same time; try again")]
     Contended,
@@ -142,6 +148,14 @@ impl SigningRing {
         Some(Signer { key: Arc::clone(&chosen.key), until: chosen.retires })
     }
 
+    /// Whether there is a key to sign with.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn ready(&self, now: u64) -> Result<(), SigningError> {
+        self.signer(now).map(|_| ()).ok_or(SigningError::NoneUsable)
+    }
+
     /// The public keys.
     pub(crate) fn published(&self) -> Arc<KeySet> {
         self.published.load()
@@ -212,14 +226,16 @@ async fn add(
 ) -> Result<Option<String>, SigningError> {
     let key = SigningKey::generate(settings.algorithm)?;
     let now = clock.unix_secs();
-    let newest = records.last().map(|record| record.kid.as_str());
+    let newest = records.last();
     let wait = match newest {
         // Nobody knows any key: there is nothing to wait for.
         None => 0,
-        // All processes look once, and those that verify elsewhere find a new key id.
-        Some(_) if immediately => KEYS_LOOK_SECS * 2,
+        // All processes look once, and those that verify elsewhere find a new key id. A newest key
+        // that is to end has lost its successor, and may end before the usual time ahead.
+        Some(record) if immediately || record.retires.is_some() => KEYS_LOOK_SECS * 2,
         Some(_) => settings.life.signing_key_ahead.as_secs(),
     };
+    let newest = newest.map(|record| record.kid.as_str());
     let activates = now.saturating_add(wait);
     // INVARIANT: the key before this one signs until then, tokens last so long, verifiers' clocks may
     // be behind, and each process learns of this key up to a look later.

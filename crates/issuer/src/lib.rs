@@ -23,7 +23,28 @@ mod error;
 
 mod desk;
 
+mod people;
+
+mod authorize;
+
+mod transaction;
+
+mod browser;
+
+mod signin;
+
+pub mod accounts;
+
+mod throttle;
+
+mod provider;
+
+mod consent;
+
+mod pages;
+
 mod discovery;
+mod seal;
 
 mod clients;
 
@@ -40,6 +61,8 @@ mod grants;
 mod workload;
 
 mod mint;
+
+mod ending;
 
 mod revoke;
 

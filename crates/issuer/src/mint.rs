@@ -4,13 +4,14 @@
 
 use crate::desk::Desk;
 use crate::error::OAuthError;
+use crate::keys::Signer;
 use crate::reply::{self, Response};
 use http::StatusCode;
 use serde_json::{Map, Value};
 use tollgate_core::bounds::identity::LEEWAY_SECS;
-use tollgate_core::bounds::issuer::{ACCESS_TOKEN_SECS, USED_EVERY_SECS};
+use tollgate_core::bounds::issuer::USED_EVERY_SECS;
 use tollgate_core::clock::Entropy;
-use tollgate_core::stores::{AgentRecord, GrantId, Origin, Revocable, Revocation, StoreError};
+use tollgate_core::stores::{AgentRecord, GrantId, Origin, StoreError};
 use tollgate_oauth::access_token::AccessClaims;
 use tollgate_oauth::scope;
 
@@ -45,7 +46,7 @@ pub(crate) async fn answer(
     refresh: Option<&str>,
 ) -> Result<Response, OAuthError> {
     let now = desk.now();
-    let (token, expires) = access_token(desk, right, now)?;
+    let (token, expires) = access_token(desk, right, &signer(desk, now).await?, now)?;
     note_use(desk, right.client, now).await;
     let mut body = Map::new();
     let mut say = |name: &str, value: Value| body.insert(name.to_owned(), value);
@@ -59,13 +60,32 @@ pub(crate) async fn answer(
     Ok(reply::json(StatusCode::OK, &Value::Object(body)))
 }
 
+/// The key to sign with.
+///
+/// # Errors
+/// There is none.
+async fn signer(desk: &Desk, now: u64) -> Result<Signer, OAuthError> {
+    if let Some(signer) = desk.ring.signer(now) {
+        return Ok(signer);
+    }
+    // This version of the configuration is so new that it has not read the keys yet.
+    if let Err(error) = desk.ring.refresh(&desk.settings, &desk.stores, &*desk.clock).await {
+        tracing::warn!(%error, "the signing keys cannot be read");
+    }
+    desk.ring.signer(now).ok_or_else(|| {
+        OAuthError::unavailable("the authorization server has no signing key just now; try again")
+    })
+}
+
 /// Signs an access token; says when it ends.
 ///
 /// SPEC: RFC 9068 section 2.
-fn access_token(desk: &Desk, right: &Right<'_>, now: u64) -> Result<(String, u64), OAuthError> {
-    let signer = desk.ring.signer(now).ok_or_else(|| {
-        OAuthError::unavailable("the authorization server has no signing key yet; try again")
-    })?;
+fn access_token(
+    desk: &Desk,
+    right: &Right<'_>,
+    signer: &Signer,
+    now: u64,
+) -> Result<(String, u64), OAuthError> {
     let expires = now.saturating_add(desk.settings.life.access_token.as_secs());
     // INVARIANT: a token ends before its key is unpublished, whatever lifetimes were when the key's
     // end was set. After a jump of the clock there may be no time left; then the token is as usual.
@@ -100,33 +120,6 @@ pub(crate) fn random_id(entropy: &dyn Entropy) -> String {
     let mut bytes = [0; 16];
     entropy.fill(&mut bytes);
     format!("{:032x}", u128::from_be_bytes(bytes))
-}
-
-/// Ends a grant and every token of it.
-///
-/// # Errors
-/// The store does not answer.
-pub(crate) async fn end_grant(desk: &Desk, grant: &GrantId) -> Result<(), StoreError> {
-    let until = void_until(desk);
-    // The revocation first: of the two it is what stops access tokens.
-    revoke(desk, Revocable::Grant(grant.0.clone()), until).await?;
-    desk.stores.grants.end(grant.clone(), until).await
-}
-
-/// Makes what is named void for good.
-///
-/// # Errors
-/// The store does not answer.
-pub(crate) async fn revoke(desk: &Desk, what: Revocable, until: u64) -> Result<(), StoreError> {
-    // INVARIANT: what is revoked here has a random id that is never used again, so there is no
-    // "issued later" that should stay valid; a token being signed this very moment is void too.
-    desk.stores.revocations.revoke(Revocation { what, before: u64::MAX, until }).await
-}
-
-/// When nothing that was issued by now is valid any more.
-fn void_until(desk: &Desk) -> u64 {
-    let life = desk.settings.life.access_token.as_secs().max(ACCESS_TOKEN_SECS);
-    desk.now().saturating_add(life * 2 + LEEWAY_SECS)
 }
 
 /// Notes that an agent was given a token, at most once a day. Of no matter to the call: whoever

@@ -9,14 +9,14 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Buf};
+use std::fmt;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::time::Duration;
 use tollgate_core::bounds::BODY_SECS;
 use tollgate_core::bounds::issuer::ISSUER_BODY_BYTES_MAX;
 
-/// A request with its body.
-#[derive(Debug)]
+/// A request with its body. Never shown: secrets are in it.
 pub(crate) struct Request {
     /// Method, path, query and headers.
     pub(crate) head: Parts,
@@ -24,8 +24,14 @@ pub(crate) struct Request {
     pub(crate) body: Bytes,
     /// Who sent it.
     pub(crate) peer: IpAddr,
-    /// Whether it came encrypted.
-    pub(crate) is_tls: bool,
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Request");
+        shown.field("method", &self.head.method).field("path", &self.head.uri.path());
+        shown.finish_non_exhaustive()
+    }
 }
 
 impl Request {
@@ -33,12 +39,7 @@ impl Request {
     ///
     /// # Errors
     /// It is too long, too slow, or breaks off.
-    pub(crate) async fn read<B>(
-        head: Parts,
-        body: B,
-        peer: IpAddr,
-        is_tls: bool,
-    ) -> Result<Self, OAuthError>
+    pub(crate) async fn read<B>(head: Parts, body: B, peer: IpAddr) -> Result<Self, OAuthError>
     where
         B: Body<Data: Buf + Send> + Send,
     {
@@ -46,7 +47,7 @@ impl Request {
         let body = tokio::time::timeout(limit, collected(body))
             .await
             .map_err(|_elapsed| OAuthError::slow())??;
-        Ok(Self { head, body, peer, is_tls })
+        Ok(Self { head, body, peer })
     }
 
     /// The body as a form.

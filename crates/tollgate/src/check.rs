@@ -12,6 +12,8 @@ use tollgate_core::ids::UpstreamName;
 use tollgate_gate::settings::{
     ClientCertificates, IdentitySettings, Isolation, Settings, Transport, UpstreamSettings,
 };
+use tollgate_identity::settings::{CertificateName, TokenSettings};
+use tollgate_issuer::settings::{IssuerSettings, SignIn};
 
 /// Capabilities that a later section of the file will switch on, for the list of what is off.
 const ABSENT: [&str; 4] = ["policy", "limits", "audit", "telemetry"];
@@ -60,23 +62,76 @@ fn summary(path: &Path, checked: &Checked) -> String {
         let old = if route.sse { " (HTTP+SSE too)" } else { "" };
         line("route", format!("{}{old} -> {}", route.path, names.join(", ")));
     }
-    line(
-        "identity",
-        match &settings.identity {
-            IdentitySettings::Required(access) => {
-                let names: Vec<&str> =
-                    access.identity.issuers.iter().map(|issuer| issuer.name.as_str()).collect();
-                format!("required, by {}", names.join(", "))
-            }
-            IdentitySettings::Off => "off, as written: anonymous callers from anywhere".to_owned(),
-            IdentitySettings::LoopbackOnly => "none: callers on this machine only".to_owned(),
-        },
-    );
+    identity(&mut line, checked);
     if settings.sessions.keys.is_empty() {
         line("sessions", "sealed with a random key: they do not outlive the process".to_owned());
     }
     line("off", ABSENT.join(", "));
     text
+}
+
+/// Who may call, and what that takes.
+fn identity(line: &mut impl FnMut(&str, String), checked: &Checked) {
+    let access = match &checked.settings.identity {
+        IdentitySettings::Off => {
+            return line("identity", "off, as written: anonymous callers from anywhere".to_owned());
+        }
+        IdentitySettings::LoopbackOnly => {
+            return line("identity", "none: callers on this machine only".to_owned());
+        }
+        IdentitySettings::Required(access) => access,
+    };
+    for issuer in &access.identity.issuers {
+        let how = match &issuer.tokens {
+            TokenSettings::Jwt { .. } => "its JWTs",
+            TokenSettings::Opaque(_) => "its tokens, asked about",
+            TokenSettings::Own => "the gate's own, its JWTs",
+        };
+        line("identity", format!("{}: {} ({how})", issuer.name, issuer.url));
+    }
+    if access.identity.api_keys {
+        line("identity", "API keys".to_owned());
+    }
+    if let Some(named) = access.identity.certificates {
+        let named = match named {
+            CertificateName::Dns => "DNS name",
+            CertificateName::Spiffe => "SPIFFE id",
+            CertificateName::Email => "e-mail address",
+        };
+        line("identity", format!("client certificates, by {named}"));
+    }
+    for door in &access.doors {
+        let by = match door.issuers.as_slice() {
+            [] => String::new(),
+            names => format!(" of {}", names.join(", ")),
+        };
+        let carrying = match door.scopes.as_slice() {
+            [] => String::new(),
+            scopes => format!(" with {}", scopes.join(" ")),
+        };
+        line("tokens", format!("for {}{by}{carrying}", door.resource));
+    }
+    if let Some(issuer) = &checked.issuer {
+        line("sign-in", sign_in(issuer));
+    }
+    if let Some(store) = &checked.store {
+        line("store", store.display().to_string());
+    }
+}
+
+fn sign_in(issuer: &IssuerSettings) -> String {
+    let people = match &issuer.sign_in {
+        SignIn::Nobody => "nobody: machines only".to_owned(),
+        SignIn::Accounts => "local accounts (`tollgate users add`)".to_owned(),
+        SignIn::Provider(provider) => format!("at {} ({})", provider.name, provider.url),
+    };
+    let registration = match (issuer.registration.dynamic, issuer.registration.documents) {
+        (true, true) => "agents register themselves, or are documents",
+        (true, false) => "agents register themselves",
+        (false, true) => "agents are documents",
+        (false, false) => "agents are added by `tollgate agents add` only",
+    };
+    format!("{people}; {registration}")
 }
 
 fn reached(upstream: &UpstreamSettings) -> String {

@@ -2,6 +2,13 @@
 //!
 //! Only the shape. What each command does is in the file of its name.
 
+mod records;
+
+pub(crate) use records::{
+    AddAgentArgs, AddUserArgs, AgentArgs, AgentsAction, AgentsArgs, KeysAction, KeysArgs,
+    PasswdArgs, PasswordArgs, ProofArgs, RecordsArgs, RotateArgs, UserArgs, UsersAction, UsersArgs,
+};
+
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -83,6 +90,12 @@ pub(crate) enum Command {
     /// List and call tools through a running gate
     #[command(long_about = TOOLS, after_long_help = TOOLS_NEXT)]
     Tools(Box<ToolsArgs>),
+    /// Add, list and cut off agents
+    #[command(long_about = records::AGENTS, after_long_help = records::AGENTS_NEXT)]
+    Agents(AgentsArgs),
+    /// List and rotate the signing keys of the gate's own issuer
+    #[command(long_about = records::KEYS, after_long_help = records::KEYS_NEXT)]
+    Keys(KeysArgs),
     /// Print the JSON Schema of the configuration file
     #[command(long_about = SCHEMA, after_long_help = SCHEMA_NEXT)]
     Schema,

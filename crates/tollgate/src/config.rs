@@ -16,6 +16,8 @@ mod scalars;
 
 mod values;
 
+mod issuers;
+
 mod programs;
 
 mod collections;
@@ -34,21 +36,30 @@ pub(crate) use checking::is_own_header;
 pub(crate) use report::Report;
 
 use aws_lc_rs::digest;
+use checking::Judged;
 use decode::Decode as _;
 use raw::Root;
-pub(crate) use reading::Environment;
-use reading::{Reading, cause, read_bounded};
+pub(crate) use reading::{Environment, read_bounded};
+use reading::{Reading, cause};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Duration;
 use tollgate_core::bounds::CONFIG_BYTES_MAX;
 use tollgate_gate::settings::Settings;
+use tollgate_issuer::settings::IssuerSettings;
+pub(crate) use values::is_loopback;
 
 /// One whole configuration that may be served.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Checked {
     /// What the gate needs.
     pub settings: Settings,
+    /// The gate's own authorization server, where there is one.
+    pub issuer: Option<IssuerSettings>,
+    /// The file of the embedded store; `None` where nothing is to be kept. Changing it needs a restart.
+    pub store: Option<PathBuf>,
     /// Where the operator's listener listens. Changing it needs a restart.
     pub admin: SocketAddr,
     /// Every file that was read, the configuration file first. When one changes, [`load`] again.
@@ -130,22 +141,24 @@ pub(crate) fn judge(
         return Err(Report::unreadable(path, "the file is empty".to_owned(), help.to_owned()));
     }
     let root = tree::parse(source).map_err(|mistake| {
-        Report::new(path, &cover::cover_text(source, &schema()), vec![mistake])
+        Report::new(path, &cover::cover_text(source, schema()), vec![mistake])
     })?;
     let mut reading = Reading::new(folder, environment);
     let checked =
         Root::decode(&root, &mut reading).and_then(|raw| checking::check(&raw, &mut reading));
     match checked {
-        Some((mut settings, admin)) if reading.mistakes.is_empty() => {
+        Some(Judged { mut settings, admin, issuer, store }) if reading.mistakes.is_empty() => {
             settings.version = version(source, &reading.files);
             Ok(Checked {
                 settings,
+                issuer,
+                store,
                 admin,
                 watched: reading.files.into_iter().map(|(file, _)| file).collect(),
                 warnings: lines(path, reading.warnings),
             })
         }
-        _ => Err(Report::new(path, &cover::cover_tree(source, &root, &schema()), reading.mistakes)
+        _ => Err(Report::new(path, &cover::cover_tree(source, &root, schema()), reading.mistakes)
             .with_files(reading.files.into_iter().map(|(file, _)| file))),
     }
 }
@@ -173,10 +186,26 @@ fn version(source: &str, files: &[(PathBuf, Vec<u8>)]) -> String {
     })
 }
 
+/// Reads a duration as the file has it, for the command line.
+///
+/// # Errors
+/// How it is written.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = <scalars::Span as scalars::Scalar>::parse(text);
+    let help = <scalars::Span as scalars::Scalar>::FORM;
+    parsed.map(|span| span.0).map_err(|other| other.unwrap_or_else(|| help.to_owned()))
+}
+
+/// Whether this can be the name of an agent, which is its `client_id`.
+pub(crate) fn is_agent(text: &str) -> bool {
+    issuers::AgentId::is_id(text)
+}
+
 /// The JSON Schema of the file, for editors.
 #[must_use]
-pub(crate) fn schema() -> serde_json::Value {
-    Root::schema()
+pub(crate) fn schema() -> &'static serde_json::Value {
+    static SCHEMA: OnceLock<serde_json::Value> = OnceLock::new();
+    SCHEMA.get_or_init(Root::schema)
 }
 
 #[cfg(test)]

@@ -14,8 +14,6 @@ mod listeners;
 
 mod certificates;
 
-mod dates;
-
 mod upstreams;
 
 mod look;

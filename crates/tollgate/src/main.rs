@@ -10,6 +10,8 @@ mod serve;
 
 mod wire;
 
+mod identity;
+
 mod report;
 
 mod demo;
@@ -33,6 +35,14 @@ mod tools;
 mod doctor;
 
 mod screen;
+
+mod dates;
+
+mod records;
+
+mod agents;
+
+mod keys;
 
 use clap::{CommandFactory as _, Parser as _};
 use cli::{Cli, Command};
@@ -65,6 +75,8 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Connect(args) => return connect::run(args),
         Command::Doctor(args) => return doctor::run(args, &cli.log),
         Command::Tools(args) => return tools::run(args, &cli.log),
+        Command::Agents(args) => return agents::run(args),
+        Command::Keys(args) => return keys::run(args),
         Command::Schema => schema::run()?,
         Command::Completions(args) => {
             // Into memory first: clap's generator panics when the pipe it writes to is closed.

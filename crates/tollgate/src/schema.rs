@@ -20,7 +20,7 @@ fn document() -> serde_json::Value {
     if let (Some(document), serde_json::Value::Object(schema)) =
         (document.as_object_mut(), config::schema())
     {
-        document.extend(schema);
+        document.extend(schema.clone());
     }
     document
 }

@@ -16,6 +16,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tollgate_core::bounds::{DESCRIPTORS_RESERVED, MIB};
 use tollgate_core::ids::UpstreamName;
+use tollgate_gate::settings::IdentitySettings;
 use tracing_subscriber::EnvFilter;
 
 /// Runs the gate until it is told to stop.
@@ -126,7 +127,8 @@ async fn serve(file: &Path, descriptors: Option<u64>) -> anyhow::Result<ExitCode
     watch.follow(&checked.watched);
     warn(&checked);
     let mut applied = checked.clone();
-    let house = wire::build(checked.settings, Some(checked.admin)).await?;
+    let admin = checked.admin;
+    let house = wire::build(checked, Some(admin)).await?;
     announce(&house, &applied);
     loop {
         tokio::select! {
@@ -168,9 +170,19 @@ fn announce(house: &House, checked: &Checked) {
         let (path, names) = (&route.path, names.join(", "));
         tracing::info!("route {scheme}://{}{path} -> {names}", house.address);
     }
-    tracing::info!(
-        "not enforced: identity (anonymous callers), policy (every tool), limits (none), audit (none)"
-    );
+    match &settings.identity {
+        IdentitySettings::Required(access) => {
+            let names: Vec<&str> =
+                access.identity.issuers.iter().map(|issuer| issuer.name.as_str()).collect();
+            let keys = if access.identity.api_keys { " and API keys" } else { "" };
+            tracing::info!("identity required: tokens of {}{keys}", names.join(", "));
+            tracing::info!("not enforced: policy (every tool), limits (none), audit (none)");
+        }
+        IdentitySettings::LoopbackOnly | IdentitySettings::Off => tracing::info!(
+            "not enforced: identity (anonymous callers), policy (every tool), limits (none), audit \
+             (none)"
+        ),
+    }
     tracing::info!(configuration = %settings.version, "ready");
 }
 
@@ -190,7 +202,9 @@ fn reload(
         }
     };
     watch.follow(&checked.watched);
-    if checked.settings == applied.settings && reason == Reason::Changed {
+    if checked.settings == applied.settings
+        && checked.issuer == applied.issuer
+        && reason == Reason::Changed {
         // A mistake may have been taken back.
         return house.overview.note_reload(None);
     }
@@ -199,6 +213,15 @@ fn reload(
     if new.listen != old.listen || checked.admin != applied.admin || new.tls != old.tls {
         let text = "`gate.listen`, `gate.tls` and `admin.listen` change only with a restart";
         return refuse_reload(house, text);
+    }
+    if checked.store != applied.store || checked.issuer.is_some() != applied.issuer.is_some() {
+        let text = "`stores`, and whether there is an `issuer`, change only with a restart";
+        return refuse_reload(house, text);
+    }
+    if let (Some(desk), Some(settings)) = (&house.issuer, &checked.issuer)
+        && let Err(error) = desk.reload(settings)
+    {
+        return refuse_reload(house, &format!("{error:#}"));
     }
     let limits = checked.settings.limits.clone();
     if let Err(error) = house.gate.reload(checked.settings.clone()) {
@@ -236,7 +259,8 @@ async fn start_demo(
 ) -> anyhow::Result<Started<impl Future<Output = anyhow::Result<()>>>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let house = wire::build(checked.settings, Some(checked.admin)).await?;
+    let admin = checked.admin;
+    let house = wire::build(checked, Some(admin)).await?;
     let address = house.address;
     let ended = async move {
         tokio::select! {

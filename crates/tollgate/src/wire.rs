@@ -3,6 +3,8 @@
 //! Turns a checked configuration into a running gate with its admin listener. Decides nothing about
 //! requests. Next: `serve.rs` for its life.
 
+use crate::config::Checked;
+use crate::identity::{Desk, Identity, Wanted};
 use crate::report::Overview;
 use anyhow::Context;
 use std::net::SocketAddr;
@@ -16,7 +18,6 @@ use tollgate_gate::gate::{Gate, Surroundings};
 use tollgate_gate::listen::tls::TlsKeeper;
 use tollgate_gate::listen::{self, Control};
 use tollgate_gate::path;
-use tollgate_gate::settings::Settings;
 use tollgate_gate::system::{SystemClock, SystemEntropy};
 
 /// A gate that serves.
@@ -33,6 +34,8 @@ pub(crate) struct House {
     pub(crate) admin: Option<SocketAddr>,
     /// What `/status` tells.
     pub(crate) overview: Arc<Overview>,
+    /// The gate's own authorization server, for reloads.
+    pub(crate) issuer: Option<Arc<Desk>>,
     serving: JoinHandle<()>,
 }
 
@@ -40,8 +43,16 @@ pub(crate) struct House {
 ///
 /// # Errors
 /// Ports in use, certificates or settings that cannot be put to work; each with its remedy.
-pub(crate) async fn build(settings: Settings, admin: Option<SocketAddr>) -> anyhow::Result<House> {
+pub(crate) async fn build(checked: Checked, admin: Option<SocketAddr>) -> anyhow::Result<House> {
     let drain = Drain::new();
+    let (clock, entropy) = (Arc::new(SystemClock::default()), Arc::new(SystemEntropy));
+    let wanted = Wanted {
+        store: checked.store.as_deref(),
+        issuer: checked.issuer.as_ref(),
+        keys: &checked.settings.sessions.keys,
+    };
+    let identity = Identity::open(wanted, clock.clone(), entropy.clone()).await?;
+    let settings = checked.settings;
     let tls = match &settings.tls {
         None => None,
         Some(files) => Some(Arc::new(TlsKeeper::load(files.clone()).context("gate.tls")?)),
@@ -53,13 +64,14 @@ pub(crate) async fn build(settings: Settings, admin: Option<SocketAddr>) -> anyh
     };
     let control = Arc::new(Control::new(settings.limits.clone(), tls, drain.clone()));
     let book = Arc::new(MemorySessions::default());
+    let issuer = identity.as_ref().and_then(|identity| identity.annex.clone());
     let around = Surroundings {
         book,
-        clock: Arc::new(SystemClock::default()),
-        entropy: Arc::new(SystemEntropy),
+        clock,
+        entropy,
         drain: drain.clone(),
-        identity: None,
-        annex: None,
+        identity: identity.map(|identity| identity.sources),
+        annex: issuer.clone().map(|issuer| issuer as _),
     };
     let gate = Gate::new(settings, around)?;
     gate.start_background();
@@ -74,7 +86,7 @@ pub(crate) async fn build(settings: Settings, admin: Option<SocketAddr>) -> anyh
             Some(bound)
         }
     };
-    Ok(House { gate, control, drain, address, admin, overview, serving })
+    Ok(House { gate, control, drain, address, admin, overview, issuer, serving })
 }
 
 async fn serve_gate(listener: TcpListener, gate: Arc<Gate>, control: Arc<Control>) {

@@ -62,6 +62,7 @@ fn entries(schema: &Value, path: &str, found: &mut Vec<Entry>) {
             .as_array()
             .and_then(|forms| forms.iter().find(|form| form["type"] == "object"));
         entries(section.unwrap_or(value), &path, found);
+        entries(&value["items"], &format!("{path}[]"), found);
         if value["additionalProperties"].is_object() {
             entries(&value["additionalProperties"], &format!("{path}.<name>"), found);
         }
@@ -80,8 +81,16 @@ fn kind(value: &Value) -> String {
     if let Some(word) = value["const"].as_str() {
         return format!("`{word}`");
     }
-    match (value["type"].as_str(), value["anyOf"].is_array()) {
+    let forms = value["anyOf"].as_array();
+    if let Some(word) = forms.and_then(|forms| forms.iter().find(|form| !form["enum"].is_null())) {
+        return format!("{} or section", kind(word));
+    }
+    if forms.is_some_and(|forms| forms.iter().any(|form| form["type"] == "array")) {
+        return "one or several".to_owned();
+    }
+    match (value["type"].as_str(), forms.is_some()) {
         (_, true) => "section or `off`".to_owned(),
+        (Some("array"), _) if value["items"]["type"] == "object" => "list of sections".to_owned(),
         (Some("array"), _) => format!("list of {}", kind(&value["items"])),
         (Some("object"), _) if value["additionalProperties"].is_object() => "names".to_owned(),
         (Some("object"), _) => "section".to_owned(),

@@ -139,6 +139,20 @@ impl EmbeddedAgents {
         Ok(keys)
     }
 
+    async fn end_key(&self, digest: Digest, at: u64) -> Result<bool, Fault> {
+        let mut txn = self.0.write().await?;
+        let find = sqlx::query_scalar("SELECT record FROM api_keys WHERE digest = ?");
+        let found: Option<String> = find.bind(&digest.0[..]).fetch_optional(txn.line()).await?;
+        if let Some(text) = &found {
+            let mut key: ApiKeyRecord = read(text)?;
+            key.expires = Some(key.expires.map_or(at, |expires| expires.min(at)));
+            let update = sqlx::query("UPDATE api_keys SET record = ? WHERE digest = ?");
+            update.bind(written(&key)?).bind(&digest.0[..]).execute(txn.line()).await?;
+        }
+        txn.commit().await?;
+        Ok(found.is_some())
+    }
+
     async fn revoke_keys(
         &self,
         agent: &str,
@@ -216,6 +230,10 @@ impl Agents for EmbeddedAgents {
 
     fn keys_of<'a>(&'a self, agent: Option<&'a str>) -> Pending<'a, Vec<ApiKeyRecord>> {
         Box::pin(self.0.within(self.keys_of(agent)))
+    }
+
+    fn end_key(&self, digest: Digest, at: u64) -> Pending<'_, bool> {
+        Box::pin(self.0.within(self.end_key(digest, at)))
     }
 
     fn revoke_keys<'a>(

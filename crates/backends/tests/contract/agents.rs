@@ -206,6 +206,16 @@ pub(crate) async fn a_revoked_api_key_stays_and_cannot_be_added_anew(stores: &St
     assert_eq!(found.revoked, Some(50));
 }
 
+pub(crate) async fn an_api_key_ends_at_the_first_of_its_ends(stores: &Stores) {
+    stores.agents.add_key(key(1, "a", "l", 1)).await.expect("room");
+    for (at, ends) in [(50, 50), (60, 50), (40, 40)] {
+        assert!(stores.agents.end_key(digest(1), at).await.expect("an answer"));
+        let found = stores.agents.find_key(digest(1)).await.expect("an answer").expect("the key");
+        assert_eq!(found, ApiKeyRecord { expires: Some(ends), ..key(1, "a", "l", 1) });
+    }
+    assert!(!stores.agents.end_key(digest(2), 50).await.expect("an answer"));
+}
+
 pub(crate) async fn api_keys_are_revoked_one_by_one_or_all(stores: &Stores) {
     for (number, agent, label) in [(1, "a", "x"), (2, "a", "y"), (3, "a", "z"), (4, "b", "x")] {
         stores.agents.add_key(key(number, agent, label, number)).await.expect("room");

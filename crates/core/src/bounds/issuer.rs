@@ -57,3 +57,5 @@ pub const SWEEP_EVERY_SECS: u64 = 60;
 pub const WORKLOAD_TOKEN_SECS_MAX: u64 = 24 * 3_600;
 /// Who registers while there is no room is told to come back after so many seconds.
 pub const REGISTERED_RETRY_SECS: u64 = 3_600;
+/// Revocations there may be when an agent revokes one access token of its own.
+pub const TOKEN_REVOCATIONS_MAX: usize = 50_000;

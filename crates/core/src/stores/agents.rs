@@ -179,6 +179,9 @@ pub trait Agents: Send + Sync + fmt::Debug {
     /// The API keys of an agent, or of all; at most 10,000.
     fn keys_of<'a>(&'a self, agent: Option<&'a str>) -> Pending<'a, Vec<ApiKeyRecord>>;
 
+    /// Lets an API key end at this time, unless it ends before; says whether there is one.
+    fn end_key(&self, digest: Digest, at: u64) -> Pending<'_, bool>;
+
     /// Marks API keys of an agent as revoked: all of them, or the one with this label. Says which.
     fn revoke_keys<'a>(
         &'a self,

@@ -5,6 +5,7 @@
 
 use crate::clients::Client;
 use crate::desk::Desk;
+use crate::ending;
 use crate::error::OAuthError;
 use crate::form::Form;
 use crate::mint::{self, Right};
@@ -30,12 +31,7 @@ pub(crate) async fn answer(
     let record = match desk.stores.grants.spend_code(secret::digest(code), now).await? {
         Spent::Now(record) => record,
         Spent::Before(grant) => {
-            tracing::warn!(
-                client = client.id(),
-                grant = grant.0,
-                "a code was used twice: the grant is ended and its tokens are revoked"
-            );
-            mint::end_grant(desk, &grant).await?;
+            ending::contain(desk, client.id(), &grant, "a code was used twice").await?;
             return Err(unusable());
         }
         Spent::Unknown => return Err(unusable()),
@@ -52,13 +48,8 @@ pub(crate) async fn answer(
             token::may_reach(client, resource)
         });
     if let Err(error) = judged {
-        tracing::warn!(
-            client = client.id(),
-            grant = record.grant.0,
-            why = %error.description,
-            "a code was presented wrongly: the grant is ended"
-        );
-        mint::end_grant(desk, &record.grant).await?;
+        let why = format!("a code was presented wrongly: {}", error.description);
+        ending::contain(desk, client.id(), &record.grant, &why).await?;
         return Err(error);
     }
     let refresh = first_refresh_token(desk, client, &record, now).await?;

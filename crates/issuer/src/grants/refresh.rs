@@ -6,6 +6,7 @@
 
 use crate::clients::Client;
 use crate::desk::Desk;
+use crate::ending;
 use crate::error::OAuthError;
 use crate::form::Form;
 use crate::mint::{self, Right};
@@ -33,12 +34,8 @@ pub(crate) async fn answer(
     };
     if record.client != client.id() {
         // It did not get here by itself: whoever has it must not, so it serves nobody any more.
-        tracing::warn!(
-            client = client.id(),
-            grant = record.grant.0,
-            "a refresh token was presented by another client: the grant is ended"
-        );
-        mint::end_grant(desk, &record.grant).await?;
+        let why = "a refresh token was presented by another client than it was given to";
+        ending::contain(desk, client.id(), &record.grant, why).await?;
         return Err(unusable());
     }
     if resource.is_some_and(|named| named.as_str() != record.resource) {
@@ -90,12 +87,7 @@ async fn refused(desk: &Desk, client: &Client, used: Digest) -> Result<OAuthErro
 
 /// Ends the grant of a token that was used twice.
 async fn reused(desk: &Desk, client: &Client, grant: &GrantId) -> Result<OAuthError, OAuthError> {
-    tracing::warn!(
-        client = client.id(),
-        grant = grant.0,
-        "a refresh token was used twice: the grant is ended and its tokens are revoked"
-    );
-    mint::end_grant(desk, grant).await?;
+    ending::contain(desk, client.id(), grant, "a refresh token was used twice").await?;
     Ok(unusable())
 }
 
@@ -134,12 +126,8 @@ async fn present_groups(desk: &Desk, record: &RefreshRecord) -> Result<Vec<Strin
     match desk.stores.users.by_id(&record.subject).await? {
         Some(user) if user.locked.is_none() => Ok(user.groups),
         _ => {
-            tracing::info!(
-                client = record.client,
-                grant = record.grant.0,
-                "the account behind a refresh token is gone or locked: the grant is ended"
-            );
-            mint::end_grant(desk, &record.grant).await?;
+            let why = "the account behind a refresh token is gone or locked";
+            ending::contain(desk, &record.client, &record.grant, why).await?;
             Err(unusable())
         }
     }

@@ -115,6 +115,18 @@ impl House {
         Self { issuer, stores, clock, keys, settings }
     }
 
+    /// The same issuer over these stores, before it is started.
+    pub(crate) fn build_over(&self, stores: Stores) -> Arc<Issuer> {
+        let sources = IssuerSources {
+            stores,
+            clock: self.clock.clone(),
+            entropy: Arc::new(Random),
+            keys: self.keys.clone(),
+            seal: [7; 32],
+        };
+        Issuer::build(self.settings.clone(), sources).expect("settings that can be used")
+    }
+
     /// Another process on the same stores.
     pub(crate) async fn sibling(&self) -> Self {
         Self::over(self.settings.clone(), self.stores.clone(), Arc::clone(&self.clock)).await

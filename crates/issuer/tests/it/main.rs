@@ -3,8 +3,10 @@
 //! `house.rs` is what all stand on: an issuer whose clock only the test moves. Codes and refresh
 //! tokens are put into the stores as sign-in and consent would.
 
+mod bodies;
 mod clients;
 mod code;
+mod detour;
 mod house;
 mod keys;
 mod machines;

@@ -1,83 +1,13 @@
-//! Stores that do not answer: 503, never a verdict.
+//! Stores that do not answer, and clients that do not wait for the answer.
 
+use crate::detour::Detour;
 use crate::house::{House, machine};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use tollgate_core::stores::{
-    CodeRecord, Consent, Digest, GrantId, Grants, Pending, RefreshRecord, Rotated, Spent,
-    StoreError,
-};
-
-/// Grants that can be cut off.
-#[derive(Debug)]
-struct Cut {
-    behind: Arc<dyn Grants>,
-    is_down: AtomicBool,
-}
-
-impl Cut {
-    fn through<'a, T: Send + 'a>(
-        &'a self,
-        ask: impl FnOnce(&'a dyn Grants) -> Pending<'a, T>,
-    ) -> Pending<'a, T> {
-        if self.is_down.load(Ordering::SeqCst) {
-            return Box::pin(async { Err(StoreError::Unavailable("cut off".to_owned())) });
-        }
-        ask(&*self.behind)
-    }
-}
-
-impl Grants for Cut {
-    fn keep_code(&self, code: CodeRecord) -> Pending<'_, ()> {
-        self.through(|grants| grants.keep_code(code))
-    }
-    fn spend_code(&self, digest: Digest, now: u64) -> Pending<'_, Spent> {
-        self.through(|grants| grants.spend_code(digest, now))
-    }
-    fn keep_refresh(&self, token: RefreshRecord) -> Pending<'_, bool> {
-        self.through(|grants| grants.keep_refresh(token))
-    }
-    fn find_refresh(&self, digest: Digest, now: u64) -> Pending<'_, Option<RefreshRecord>> {
-        self.through(|grants| grants.find_refresh(digest, now))
-    }
-    fn rotate(&self, used: Digest, next: RefreshRecord, now: u64) -> Pending<'_, Rotated> {
-        self.through(|grants| grants.rotate(used, next, now))
-    }
-    fn end(&self, grant: GrantId, until: u64) -> Pending<'_, ()> {
-        self.through(|grants| grants.end(grant, until))
-    }
-    fn end_all<'a>(
-        &'a self,
-        client: Option<&'a str>,
-        subject: Option<&'a str>,
-        until: u64,
-    ) -> Pending<'a, Vec<GrantId>> {
-        self.through(|grants| grants.end_all(client, subject, until))
-    }
-    fn spend_once(&self, id: Digest, until: u64) -> Pending<'_, bool> {
-        self.through(|grants| grants.spend_once(id, until))
-    }
-    fn consent<'a>(
-        &'a self,
-        subject: &'a str,
-        client: &'a str,
-        redirect: &'a str,
-        resource: &'a str,
-    ) -> Pending<'a, Option<Consent>> {
-        self.through(|grants| grants.consent(subject, client, redirect, resource))
-    }
-    fn keep_consent(&self, consent: Consent) -> Pending<'_, ()> {
-        self.through(|grants| grants.keep_consent(consent))
-    }
-    fn sweep(&self, now: u64) -> Pending<'_, usize> {
-        self.through(|grants| grants.sweep(now))
-    }
-}
+use std::sync::atomic::Ordering;
 
 #[tokio::test]
 async fn while_the_store_is_down_the_answer_is_503_and_nothing_is_lost() {
     let whole = House::new().await;
-    let cut = Arc::new(Cut { behind: whole.stores.grants.clone(), is_down: false.into() });
+    let cut = Detour::to(whole.stores.grants.clone());
     let mut stores = whole.stores.clone();
     stores.grants = cut.clone();
     let house = House::over(whole.settings.clone(), stores, whole.clock.clone()).await;
@@ -101,4 +31,38 @@ async fn while_the_store_is_down_the_answer_is_503_and_nothing_is_lost() {
     cut.is_down.store(false, Ordering::SeqCst);
     assert_eq!(house.redeem("app", &code).await.status, 200);
     assert_eq!(house.refresh("app", &token, &[]).await.status, 200);
+}
+
+#[tokio::test]
+async fn who_uses_a_code_twice_and_hangs_up_ends_its_tokens_all_the_same() {
+    let near = House::new().await;
+    let mut stores = near.stores.clone();
+    stores.grants = Detour::to(stores.grants);
+    let house = House::over(near.settings.clone(), stores, near.clock.clone()).await;
+    house.app("app").await;
+    // Gone at each moment of the way, until one is late enough to have had the answer.
+    for patience in 0..100 {
+        let code = house.code("app").await;
+        let access = house.redeem("app", &code).await.text("access_token");
+        let mut waited = 0;
+        let answered = tokio::select! {
+            biased;
+            _ = house.redeem("app", &code) => true,
+            () = async {
+                while waited < patience {
+                    waited += 1;
+                    tokio::task::yield_now().await;
+                }
+            } => false,
+        };
+        let mut looks = 0;
+        while house.is_active(&access).await {
+            looks += 1;
+            assert!(looks < 1_000, "still good after hanging up at {patience}");
+        }
+        if answered {
+            return;
+        }
+    }
+    unreachable!("an answer takes fewer than a hundred steps");
 }

@@ -167,3 +167,19 @@ async fn a_token_of_another_issuer_with_the_same_keys_is_not_active() {
     assert!(other.is_active(&access).await);
     assert!(!house.is_active(&access).await);
 }
+
+#[tokio::test]
+async fn agents_that_revoke_their_tokens_leave_room_for_the_operator() {
+    let house = House::new().await;
+    house.app("app").await;
+    let (access, token) = house.tokens("app").await;
+    for index in 0..50_000 {
+        let what = Revocable::Token(ISSUER.to_owned(), format!("{index}"));
+        let revocation = Revocation { what, before: u64::MAX, until: BEGIN + 600 };
+        assert!(house.stores.revocations.revoke(revocation).await.is_ok());
+    }
+    assert_eq!(revoke(&house, "app", &access).await, 503);
+    // Whole grants still end: each took a person's consent.
+    assert_eq!(revoke(&house, "app", &token).await, 200);
+    assert!(!house.is_active(&access).await);
+}

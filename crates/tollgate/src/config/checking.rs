@@ -5,6 +5,12 @@
 
 mod gate;
 
+mod identity;
+
+mod vouching;
+
+mod issuer;
+
 mod routes;
 
 mod curation;
@@ -17,6 +23,7 @@ mod stdio;
 
 pub(crate) use credential::is_own_header;
 
+use crate::config::checking::identity::Who;
 use crate::config::decode::{At, Set};
 use crate::config::raw::{Root, Sessions};
 use crate::config::reading::Reading;
@@ -29,12 +36,21 @@ use std::time::Duration;
 use tollgate_core::bounds::SEAL_KEYS_MAX;
 use tollgate_core::sessions::{Caps, Lifetimes};
 use tollgate_gate::settings::{SessionSettings, Settings};
+use tollgate_issuer::settings::IssuerSettings;
 
-/// Checks a whole file. The settings have no version yet.
-pub(super) fn check(raw: &Root, reading: &mut Reading<'_>) -> Option<(Settings, SocketAddr)> {
+/// What a whole file comes to. The settings have no version yet.
+pub(super) struct Judged {
+    pub(super) settings: Settings,
+    pub(super) admin: SocketAddr,
+    pub(super) issuer: Option<IssuerSettings>,
+    pub(super) store: Option<PathBuf>,
+}
+
+/// Checks a whole file.
+pub(super) fn check(raw: &Root, reading: &mut Reading<'_>) -> Option<Judged> {
     let front = &raw.gate.value;
-    let identity = gate::identity(raw, reading);
     let names = gate::names(raw, reading);
+    let Who { identity, issuer, store } = identity::who(raw, &names, reading);
     let tls = front.tls.given().and_then(|tls| gate::tls(&tls.value, &tls.at, reading));
     gate::listeners(raw, reading);
     gate::public_url(raw, reading);
@@ -55,7 +71,7 @@ pub(super) fn check(raw: &Root, reading: &mut Reading<'_>) -> Option<(Settings, 
         routes,
         drain: front.timeouts.value.drain.value.0,
     };
-    Some((settings, raw.admin.value.listen.value.0))
+    Some(Judged { settings, admin: raw.admin.value.listen.value.0, issuer, store })
 }
 
 fn sessions(raw: &Sessions, reading: &mut Reading<'_>) -> SessionSettings {
@@ -132,6 +148,14 @@ fn at_most(part: &Set<Span>, whole: &Set<Span>, keys: [&str; 2], reading: &mut R
     let message =
         format!("`{part_key}` ({}) is longer than `{whole_key}` ({})", part.value, whole.value);
     reading.wrong(at, message, format!("write at most `{}`, or raise `{whole_key}`", whole.value));
+}
+
+/// Records a mistake where a duration that was typed is longer than may be.
+fn span_in(span: &Set<Span>, key: &str, secs_max: u64, reading: &mut Reading<'_>) {
+    let max = Span::secs(secs_max);
+    let Some(at) = span.at.as_ref().filter(|_| span.value > max) else { return };
+    let message = format!("`{key}` is {}, which is too long", span.value);
+    reading.wrong(at, message, format!("write at most `{max}`"));
 }
 
 /// The shorter of the two: a default gives way to a shorter whole.

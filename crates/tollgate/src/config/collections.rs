@@ -1,9 +1,10 @@
-//! Lists, tables with names the operator chooses, and sections that can be switched `off`.
+//! Lists, tables with names the operator chooses, and sections in whose place a word may stand.
 
 use crate::config::cover::shown_name;
 use crate::config::decode::{At, Decode, found};
 use crate::config::reading::Reading;
 use crate::config::report::Pos;
+use crate::config::scalars::Scalar;
 use crate::config::tree::{Kind, Node};
 use serde_json::{Value, json};
 
@@ -45,6 +46,37 @@ impl<T: Decode> Decode for List<T> {
 
     fn spell(&self) -> Option<Value> {
         self.0.iter().map(|item| item.value.spell()).collect::<Option<Vec<_>>>().map(Value::Array)
+    }
+}
+
+/// A list of sections. One that is wrong is left out, its mistakes recorded; the others are kept, so
+/// that they can still be compared.
+#[derive(Clone, Debug)]
+pub(super) struct Sections<T>(pub(super) Vec<At<T>>);
+
+impl<T> Default for Sections<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Decode> Decode for Sections<T> {
+    fn decode(node: &Node, reading: &mut Reading<'_>) -> Option<Self> {
+        let Kind::List(items) = &node.kind else {
+            let message =
+                format!("`{}` holds {} where a list belongs", reading.here(), found(node));
+            reading.wrong(&node.at, message, "write `[{ ... }]`, or lines that start with `-`");
+            return None;
+        };
+        let kept = items.iter().filter_map(|item| {
+            let value = T::decode(item, reading)?;
+            Some(At { value, at: item.at.clone() })
+        });
+        Some(Self(kept.collect()))
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "array", "items": T::schema() })
     }
 }
 
@@ -138,5 +170,70 @@ impl<T: Decode> Decode for OffOr<T> {
 
     fn schema() -> Value {
         json!({ "anyOf": [{ "const": "off" }, T::schema()] })
+    }
+}
+
+/// A section, or a word that stands for one.
+#[derive(Clone, Debug)]
+pub(super) enum WordOr<W, T> {
+    /// The operator wrote the word.
+    Word(W),
+    /// The operator wrote keys.
+    Keys(T),
+}
+
+impl<W: Default, T> Default for WordOr<W, T> {
+    fn default() -> Self {
+        Self::Word(W::default())
+    }
+}
+
+impl<W: Scalar, T: Decode> Decode for WordOr<W, T> {
+    fn decode(node: &Node, reading: &mut Reading<'_>) -> Option<Self> {
+        let Kind::Scalar(word) = &node.kind else {
+            return T::decode(node, reading).map(Self::Keys);
+        };
+        if let Ok(word) = W::parse(word) {
+            return Some(Self::Word(word));
+        }
+        let message = format!("`{word}` is not a value of `{}`", reading.here());
+        let words = W::FORM.trim_start_matches("one of: ").replace("` `", "`, `");
+        reading.wrong(&node.at, message, format!("write {words}, or keys below it"));
+        None
+    }
+
+    fn schema() -> Value {
+        json!({ "anyOf": [<W as Scalar>::schema(), T::schema()] })
+    }
+
+    fn spell(&self) -> Option<Value> {
+        match self {
+            Self::Word(word) => Scalar::spell(word),
+            Self::Keys(_) => None,
+        }
+    }
+}
+
+/// One value, or a list of them.
+#[derive(Clone, Debug)]
+pub(super) struct OneOrMany<T>(pub(super) Vec<At<T>>);
+
+impl<T> Default for OneOrMany<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Decode> Decode for OneOrMany<T> {
+    fn decode(node: &Node, reading: &mut Reading<'_>) -> Option<Self> {
+        if matches!(node.kind, Kind::List(_)) {
+            return List::decode(node, reading).map(|List(items)| Self(items));
+        }
+        let value = T::decode(node, reading)?;
+        Some(Self(vec![At { value, at: node.at.clone() }]))
+    }
+
+    fn schema() -> Value {
+        json!({ "anyOf": [T::schema(), List::<T>::schema()] })
     }
 }

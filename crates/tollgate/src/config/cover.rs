@@ -53,6 +53,7 @@ fn keys(schema: &Value) -> HashSet<&str> {
         }
         waiting.extend(schema["anyOf"].as_array().into_iter().flatten());
         waiting.extend(schema.get("additionalProperties"));
+        waiting.extend(schema.get("items"));
     }
     keys
 }
@@ -87,13 +88,13 @@ impl Uncover<'_> {
     fn node(&mut self, node: &Node, schema: &Value) {
         match &node.kind {
             Kind::Map(entries) => {
-                let forms = schema["anyOf"].as_array().into_iter().flatten();
-                let section = forms.chain([schema]).find(|form| form["type"] == "object");
-                for (name, value) in entries {
-                    self.entry(name, value, section.unwrap_or(&Value::Null));
-                }
+                let section = form(schema, "object");
+                entries.iter().for_each(|(name, value)| self.entry(name, value, section));
             }
-            Kind::List(items) => items.iter().for_each(|item| self.node(item, &schema["items"])),
+            Kind::List(items) => {
+                let schema = &form(schema, "array")["items"];
+                items.iter().for_each(|item| self.node(item, schema));
+            }
             Kind::Scalar(text) => {
                 self.cover(node.at.bytes.clone());
                 let single = !schema.is_null()
@@ -112,8 +113,13 @@ impl Uncover<'_> {
     fn entry(&mut self, name: &Name, value: &Node, section: &Value) {
         let range = name.at.bytes.clone();
         let table = &section["additionalProperties"];
-        // A name without a value, among secrets, may be a secret itself.
-        let bare = matches!(value.kind, Kind::Empty) && !table["writeOnly"].is_null();
+        // A name without a value, among secrets, may be a secret itself: after `secret:,`, for one.
+        let properties = section["properties"].as_object();
+        let beside_secret = properties.is_some_and(|keys| {
+            keys.get(&name.text).is_none() && keys.values().any(|key| !key["writeOnly"].is_null())
+        });
+        let among_secrets = beside_secret || !table["writeOnly"].is_null();
+        let bare = matches!(value.kind, Kind::Empty) && among_secrets;
         if section.is_null() || bare {
             self.cover(range);
         } else {
@@ -166,6 +172,12 @@ impl Uncover<'_> {
             from += start + end + 1;
         }
     }
+}
+
+/// The one of a value's forms that has this type.
+fn form<'s>(schema: &'s Value, kind: &str) -> &'s Value {
+    let forms = schema["anyOf"].as_array().into_iter().flatten();
+    forms.chain([schema]).find(|form| form["type"] == kind).unwrap_or(&Value::Null)
 }
 
 /// A cover falls on whole characters, so this is text; if it were not, nothing of it would be shown.

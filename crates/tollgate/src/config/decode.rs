@@ -172,7 +172,7 @@ impl<'n> Fields<'n> {
 
     /// Records the keys that no slot asked for.
     pub(super) fn close(self, reading: &mut Reading<'_>) {
-        for (name, _) in self.entries {
+        for (name, node) in self.entries {
             if self.known.contains(&name.text.as_str()) {
                 continue;
             }
@@ -191,7 +191,13 @@ impl<'n> Fields<'n> {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!("known here: {}", listed(&self.known)),
             };
-            reading.wrong(&name.at, format!("unknown key `{key}`{inside}"), help);
+            // What stands alone may be the value of the key before it, and a secret.
+            let alone = matches!(node.kind, Kind::Empty) && *key == name.text;
+            let message = match alone && nearest(key, &self.known).is_none() {
+                true => format!("an unknown key without a value{inside}"),
+                false => format!("unknown key `{key}`{inside}"),
+            };
+            reading.wrong(&name.at, message, help);
         }
     }
 }
@@ -302,8 +308,8 @@ macro_rules! section {
     ) => {
         $(#[doc = $doc])*
         #[derive(Debug)]
-        pub(super) struct $name {
-            $( $(#[doc = $key_doc])* pub(super) $key: $slot ),+
+        pub(in crate::config) struct $name {
+            $( $(#[doc = $key_doc])* pub(in crate::config) $key: $slot ),+
         }
 
         impl Decode for $name {

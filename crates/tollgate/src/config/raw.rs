@@ -3,15 +3,26 @@
 //! What is written here is what is read, what `tollgate schema` prints and what the reference in
 //! `docs/configuration.md` says. Says nothing about how values must fit together: see `checking.rs`.
 
-use crate::config::collections::{List, OffOr, Table};
+mod credential;
+
+mod identity;
+
+mod issuer;
+
+pub(super) use credential::Credential;
+pub(super) use identity::RouteIdentity;
+pub(super) use identity::{Identity, Introspection, Issuer, KeysPlace, PrivateKey};
+pub(super) use issuer::{Life, OwnIssuer, Provider, Registration, Stores, Workload};
+
+use crate::config::collections::{List, OffOr, Table, WordOr};
 use crate::config::decode::{Decode, Fields, Key, Needed, Set, Shape, Slot, default, key, section};
+use crate::config::issuers::Off;
 use crate::config::programs::{Program, Sharing, Variable, Word};
 use crate::config::reading::Reading;
-use crate::config::scalars::{Address, Count, Flag, SecretText, Size, Span, Text};
+use crate::config::scalars::{Address, Count, Flag, Size, Span, Text};
 use crate::config::tree::Node;
 use crate::config::values::{
-    Check, ClientAuth, Era, FilePath, HostName, IdentityOff, Loss, OriginName, Pattern, Prose,
-    SealKey, Web,
+    Check, ClientAuth, Era, FilePath, HostName, Loss, OriginName, Pattern, Prose, SealKey, Web,
 };
 use serde_json::Value;
 use tollgate_core::bounds;
@@ -26,9 +37,15 @@ section! {
         gate: Set<Gate> = Gate::default(),
         /// The operator's listener: health, readiness and status. Never reachable on the gate.
         admin: Set<Admin> = Admin::default(),
-        /// Who may call. This version only has `off`: anonymous callers from anywhere. Without the key, the gate
-        /// listens on loopback addresses only.
-        identity: Key<IdentityOff>,
+        /// Who may call: `off` for anonymous callers from anywhere, or keys that say who may vouch for callers. Without this
+        /// section and `issuer`, the gate listens on loopback addresses only.
+        identity: Key<WordOr<Off, Identity>>,
+        /// The gate's own authorization server: for those who have none, or whose provider cannot register clients. With
+        /// it, callers must prove who they are, and its tokens are accepted.
+        issuer: Key<OwnIssuer>,
+        /// Where agents, API keys, accounts, grants, signing keys and revocations are kept. Used with `identity` or
+        /// `issuer` only; sessions are kept in memory. Changing it needs a restart.
+        stores: Set<Stores> = Stores::default(),
         /// Sessions of agents of the legacy era (MCP revisions up to 2025-11-25).
         sessions: Set<Sessions> = Sessions::default(),
         /// The MCP servers behind the gate, by name: lower-case letters, digits and `-`, at most 32 characters.
@@ -42,7 +59,6 @@ section! {
         "telemetry" => LATER,
         "audit" => LATER,
         "prices" => LATER,
-        "stores" => "remove it; this version keeps sessions in memory",
     }
 }
 
@@ -50,9 +66,10 @@ section! {
     /// The public listener.
     Gate {
         /// Where agents connect: IP address and port. Port 0 takes a free one, printed at start. Anything but loopback
-        /// needs `identity: off`, and `hosts` or `public_url`. Changing it needs a restart.
+        /// needs `identity` or `issuer`, and `hosts` or `public_url`. Changing it needs a restart.
         listen: Set<Address> = Address::loopback(8080),
-        /// The URL agents use, where it is not simply the address listened on.
+        /// The URL agents use, where it is not simply the address listened on. With the path of a route behind it, it is
+        /// what tokens are for.
         public_url: Key<Web>,
         /// Serve TLS with this certificate. Without it the gate serves clear text.
         tls: Key<GateTls>,
@@ -329,14 +346,6 @@ section! {
 }
 
 section! {
-    /// The gate's own credential towards an upstream.
-    Credential {
-        /// Headers added to every request: `{ Authorization: "Bearer ${env:GITHUB_TOKEN}" }`. At most 16.
-        header: Needed<Table<SecretText>>,
-    }
-}
-
-section! {
     /// A path on the gate.
     Route {
         /// The names of the upstreams it offers, at most 256. With one, agents see the names the upstream gave. With
@@ -357,6 +366,8 @@ section! {
         /// Whether HTTP+SSE of MCP 2024-11-05 is served too: its event stream at this path plus `/sse`, its messages at
         /// this path plus `/messages`.
         sse: Set<Flag> = Flag(false),
+        /// Whose tokens are accepted here, and what they must carry.
+        identity: Key<RouteIdentity>,
     }
 }
 

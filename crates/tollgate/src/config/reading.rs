@@ -207,7 +207,7 @@ impl<'a> Reading<'a> {
 }
 
 /// The content of a file, or `None` where it is longer than `bytes_max`.
-pub(super) fn read_bounded(path: &Path, bytes_max: usize) -> std::io::Result<Option<Vec<u8>>> {
+pub(crate) fn read_bounded(path: &Path, bytes_max: usize) -> std::io::Result<Option<Vec<u8>>> {
     // Before it is opened: opening a named pipe waits for a writer, and a device never ends.
     if !std::fs::metadata(path)?.is_file() {
         return Err(std::io::Error::other("it is not a regular file"));

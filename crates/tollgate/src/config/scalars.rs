@@ -286,6 +286,12 @@ pub(super) struct Text {
     pub(super) typed: String,
 }
 
+impl Text {
+    pub(super) fn of(text: &str) -> Self {
+        Self { value: text.to_owned(), typed: text.to_owned() }
+    }
+}
+
 impl Scalar for Text {
     const KIND: &'static str = "text";
     const FORM: &'static str = "write one line of text";

@@ -1,5 +1,7 @@
 //! What a file comes to, and what must never happen to one.
 
+mod identity;
+
 mod routes;
 
 mod upstreams;
@@ -194,7 +196,7 @@ fn a_named_pipe_is_refused_and_not_waited_for() {
 fn a_secret_in_a_block_is_covered() {
     let source = "upstreams:\n  search:\n    http: { url: \"http://a/mcp\" }\n    credential:\n      header:\n        A: |\n          hunter2\n        B: >-\n          hunter2\n          hunter2\nroutes:\n  /mcp: { upstreams: [search] }\n";
     let root = crate::config::tree::parse(source).unwrap();
-    let covered = crate::config::cover::cover_tree(source, &root, &crate::config::schema());
+    let covered = crate::config::cover::cover_tree(source, &root, crate::config::schema());
     assert_eq!((covered.contains("hunter2"), covered.len()), (false, source.len()), "{covered}");
 }
 
@@ -277,7 +279,7 @@ proptest! {
 }
 
 /// Secrets in block and flow style, and a mistake of its own.
-const SECRETIVE: &str = "gate: { unknown: 1 }\nsessions:\n  keys:\n    - hunter2hunter2hunter2\n    - \"hunter2\"\nupstreams:\n  a:\n    http: { url: \"http://bob:hunter2@a/mcp\" }\n    credential:\n      header:\n        Authorization: \"Bearer hunter2\"\n        X-Key: hunter2\n        key: hunter2\n  b: { http: { url: \"http://b/\" }, credential: { header: { X-A: hunter2, X-B: \"hunter2\" } } }\n  c:\n    stdio:\n      command: npx\n      args: [--key, hunter2]\n      env: { KEY: hunter2 }\nroutes:\n  /a: { upstreams: [a] }\n  /b: { upstreams: [b] }\n";
+const SECRETIVE: &str = "gate: { unknown: 1 }\nissuer: { sign_in: { provider: { client_secret: hunter2 } } }\nsessions:\n  keys:\n    - hunter2hunter2hunter2\n    - \"hunter2\"\nupstreams:\n  a:\n    http: { url: \"http://bob:hunter2@a/mcp\" }\n    credential:\n      header:\n        Authorization: \"Bearer hunter2\"\n        X-Key: hunter2\n        key: hunter2\n  b: { http: { url: \"http://b/\" }, credential: { header: { X-A: hunter2, X-B: \"hunter2\" } } }\n  c:\n    stdio:\n      command: npx\n      args: [--key, hunter2]\n      env: { KEY: hunter2 }\nroutes:\n  /a: { upstreams: [a] }\n  /b: { upstreams: [b] }\n";
 
 const SLIPS: [&str; 14] =
     ["\"", "'", "{", "}", "[", ":", ": ", ",", "\n", "#", "*", "x", " ", "- "];

@@ -1,9 +1,6 @@
 //! Single values of the domain: URLs, names, files, keys, probes. Each refuses what has no safe meaning.
 
-use crate::config::decode::Decode;
-use crate::config::reading::Reading;
 use crate::config::scalars::{Scalar, words};
-use crate::config::tree::{Kind, Node};
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Value, json};
@@ -49,7 +46,7 @@ impl Scalar for Web {
 }
 
 /// Whether a URL's host is this machine.
-pub(super) fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
@@ -120,11 +117,17 @@ impl Scalar for OriginName {
 }
 
 /// The path of a file. Reading it is the check's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct FilePath {
     pub(super) value: String,
     /// With its references unresolved, for messages.
     pub(super) typed: String,
+}
+
+impl FilePath {
+    pub(super) fn of(path: &str) -> Self {
+        Self { value: path.to_owned(), typed: path.to_owned() }
+    }
 }
 
 impl Scalar for FilePath {
@@ -149,6 +152,10 @@ impl Scalar for FilePath {
 
     fn schema() -> Value {
         json!({ "type": "string" })
+    }
+
+    fn spell(&self) -> Option<Value> {
+        Some(json!(self.value))
     }
 }
 
@@ -199,38 +206,6 @@ impl Scalar for Prose {
 
     fn schema() -> Value {
         json!({ "type": "string" })
-    }
-}
-
-/// `identity: off`. The section itself is not there yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct IdentityOff;
-
-impl Decode for IdentityOff {
-    fn decode(node: &Node, reading: &mut Reading<'_>) -> Option<Self> {
-        let help = "write `identity: off` to serve anonymous callers from anywhere, or remove the key to serve loopback only";
-        match &node.kind {
-            Kind::Scalar(word) if word == "off" => return Some(Self),
-            Kind::Map(_) => {
-                reading.wrong(
-                    &node.at,
-                    "this version of tollgate does not have `identity` with keys",
-                    help,
-                );
-            }
-            Kind::Empty | Kind::Unsettled | Kind::List(_) | Kind::Scalar(_) => {
-                reading.wrong(
-                    &node.at,
-                    "the only value of `identity` in this version is `off`",
-                    help,
-                );
-            }
-        }
-        None
-    }
-
-    fn schema() -> Value {
-        json!({ "const": "off" })
     }
 }
 

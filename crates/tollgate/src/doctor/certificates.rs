@@ -4,7 +4,7 @@
 //! Looks at what operators have to renew, the gate's own certificate and those it presents to upstreams.
 //! Whether a chain is trusted is the other side's to say.
 
-use crate::doctor::dates;
+use crate::dates;
 use crate::doctor::finding::Finding;
 use crate::doctor::machine;
 use rustls::client::verify_server_name;

@@ -3,7 +3,7 @@
 //! One `HEAD /` without credentials. Whether the server is trusted and works is found out elsewhere, by
 //! the gate's own client; what fails here is not told.
 
-use crate::doctor::dates;
+use crate::dates;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};

@@ -126,6 +126,15 @@ impl Agents for MemoryAgents {
         })
     }
 
+    fn end_key(&self, digest: Digest, at: u64) -> Pending<'_, bool> {
+        Box::pin(async move {
+            let mut known = self.0.write();
+            let Some(key) = known.keys.get_mut(&digest) else { return Ok(false) };
+            key.expires = Some(key.expires.map_or(at, |expires| expires.min(at)));
+            Ok(true)
+        })
+    }
+
     fn revoke_keys<'a>(
         &'a self,
         agent: &'a str,

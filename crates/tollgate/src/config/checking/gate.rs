@@ -1,8 +1,9 @@
 //! Checks of what faces agents and the operator: addresses, names, certificates, caps.
 //!
-//! The rule that matters most is here: without `identity: off`, and without names to be called by, the
-//! gate listens on loopback only.
+//! Without names to be called by, the gate listens on loopback only. Next: `identity.rs` for the rule that
+//! matters most, who may call.
 
+use crate::config::checking::identity;
 use crate::config::checking::{Pem, at_most, in_range, pem_file, size_in_range};
 use crate::config::decode::Set;
 use crate::config::raw::{Gate, GateTls, Root};
@@ -12,27 +13,10 @@ use crate::config::scalars::Address;
 use crate::config::values::{ClientAuth, is_loopback};
 use std::net::SocketAddr;
 use tollgate_core::bounds::{KIB, MIB};
-use tollgate_gate::settings::{
-    ClientCertificates, IdentitySettings, Limits, NamePolicy, TlsSettings,
-};
+use tollgate_gate::settings::{ClientCertificates, Limits, NamePolicy, TlsSettings};
 
 /// Names by which a client on this machine calls the gate.
 const LOOPBACK_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
-
-pub(super) fn identity(raw: &Root, reading: &mut Reading<'_>) -> IdentitySettings {
-    if raw.identity.given().is_some() {
-        return IdentitySettings::Off;
-    }
-    let listen = &raw.gate.value.listen;
-    if let Some(at) = listen.at.as_ref().filter(|_| raw.identity.is_absent() && !is_local(listen)) {
-        let message = format!(
-            "`gate.listen` is {}, which others can reach, and nothing says who may call",
-            listen.value.0
-        );
-        reading.wrong(at, message, "listen on 127.0.0.1, or write `identity: off` at the top level to serve anyone who can connect");
-    }
-    IdentitySettings::LoopbackOnly
-}
 
 pub(super) fn names(raw: &Root, reading: &mut Reading<'_>) -> NamePolicy {
     let gate = &raw.gate.value;
@@ -124,7 +108,7 @@ pub(super) fn public_url(raw: &Root, reading: &mut Reading<'_>) {
             "`gate.public_url` says `http`, but the gate serves TLS",
             "write `https://`",
         );
-    } else if !is_loopback(url) {
+    } else if !is_loopback(url) && !identity::is_required(raw) {
         reading.warn(
             &public.at,
             "agents are told to use clear text: with TLS in front of the gate, write `https://`",
@@ -181,7 +165,7 @@ pub(super) fn limits(gate: &Gate, reading: &mut Reading<'_>) -> Limits {
     }
 }
 
-fn is_local(listen: &Set<Address>) -> bool {
+pub(super) fn is_local(listen: &Set<Address>) -> bool {
     listen.value.0.ip().is_loopback()
 }
 

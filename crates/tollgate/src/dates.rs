@@ -1,4 +1,4 @@
-//! Dates as HTTP and certificates write them, in seconds since 1970 and back.
+//! Dates as people, HTTP and certificates write them, in seconds since 1970 and back.
 //!
 //! SPEC: RFC 9110 5.6.7 (IMF-fixdate), X.690 (UTCTime, GeneralizedTime), RFC 5280 4.1.2.5.
 
@@ -7,7 +7,7 @@ const MONTHS: [&str; 12] =
 const DAY_SECS: i64 = 86_400;
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT`.
-pub(super) fn of_http(text: &str) -> Option<u64> {
+pub(crate) fn of_http(text: &str) -> Option<u64> {
     let mut words = text.trim().split(' ');
     let (_, day, month) = (words.next()?, words.next()?, words.next()?);
     let (year, time, zone) = (words.next()?, words.next()?, words.next()?);
@@ -19,7 +19,7 @@ pub(super) fn of_http(text: &str) -> Option<u64> {
 }
 
 /// `991231235959Z` where `has_century` is false, `20491231235959Z` where it is true.
-pub(super) fn of_certificate(text: &[u8], has_century: bool) -> Option<u64> {
+pub(crate) fn of_certificate(text: &[u8], has_century: bool) -> Option<u64> {
     let text = std::str::from_utf8(text).ok()?.strip_suffix('Z')?;
     let length = if has_century { 14 } else { 12 };
     if text.len() != length || !text.bytes().all(|b| b.is_ascii_digit()) {
@@ -37,7 +37,7 @@ pub(super) fn of_certificate(text: &[u8], has_century: bool) -> Option<u64> {
 }
 
 /// `2026-11-20`.
-pub(super) fn spell(secs: u64) -> String {
+pub(crate) fn spell(secs: u64) -> String {
     let days = i64::try_from(secs).unwrap_or(i64::MAX) / DAY_SECS;
     // Years that start in March, so that the leap day is the last.
     let shifted = days + 719_468;
@@ -50,6 +50,12 @@ pub(super) fn spell(secs: u64) -> String {
     let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// `2026-11-20 14:46 UTC`.
+pub(crate) fn spell_minute(secs: u64) -> String {
+    let minutes = secs / 60;
+    format!("{} {:02}:{:02} UTC", spell(secs), minutes / 60 % 24, minutes % 60)
 }
 
 fn seconds([year, month, day]: [i64; 3], [hour, minute, second]: [i64; 3]) -> Option<u64> {
@@ -73,7 +79,7 @@ fn seconds([year, month, day]: [i64; 3], [hour, minute, second]: [i64; 3]) -> Op
 
 #[cfg(test)]
 mod tests {
-    use super::{of_certificate, of_http, spell};
+    use super::{of_certificate, of_http, spell, spell_minute};
 
     #[test]
     fn dates_of_http_are_read() {
@@ -102,5 +108,6 @@ mod tests {
         {
             assert_eq!(spell(secs), day);
         }
+        assert_eq!(spell_minute(951_825_660), "2000-02-29 12:01 UTC");
     }
 }
