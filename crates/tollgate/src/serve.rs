@@ -204,7 +204,8 @@ fn reload(
     watch.follow(&checked.watched);
     if checked.settings == applied.settings
         && checked.issuer == applied.issuer
-        && reason == Reason::Changed {
+        && reason == Reason::Changed
+    {
         // A mistake may have been taken back.
         return house.overview.note_reload(None);
     }
