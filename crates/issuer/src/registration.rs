@@ -11,8 +11,8 @@ mod record;
 
 use crate::clients::hosts;
 use crate::desk::Desk;
+use crate::ending;
 use crate::error::{ErrorCode, OAuthError};
-use crate::mint;
 use crate::reply::{self, Response};
 use crate::request::Request;
 use http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
@@ -223,7 +223,7 @@ async fn remove(desk: &Desk, agent: &AgentRecord) -> Result<Response, OAuthError
     let life = desk.settings.life.access_token.as_secs();
     let until = desk.now().saturating_add(life + 2 * LEEWAY_SECS);
     // Cut off first: what fails after that leaves an agent without rights, which can try again.
-    mint::revoke(desk, Revocable::Agent(agent.id.clone()), until).await?;
+    ending::revoke(desk, Revocable::Agent(agent.id.clone()), until).await?;
     desk.stores.grants.end_all(Some(&agent.id), None, until).await?;
     desk.stores.agents.remove(&agent.id).await?;
     tracing::info!(client = agent.id, "an agent removed its registration");
