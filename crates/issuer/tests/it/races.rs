@@ -4,15 +4,17 @@
 //! `TOLLGATE_RACES` says how many rounds; the usual number keeps the suite short.
 
 use crate::detour::Detour;
-use crate::house::{House, Reply, refusal};
+use crate::house::{BEGIN, House, Reply, refusal, settings};
 use std::sync::Arc;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
+use tollgate_backends::embedded::Embedded;
+use tollgate_core::clock::ManualClock;
 
 const AT_ONCE: usize = 50;
 
-fn rounds() -> usize {
-    std::env::var("TOLLGATE_RACES").ok().and_then(|count| count.parse().ok()).unwrap_or(200)
+fn rounds(usual: usize) -> usize {
+    std::env::var("TOLLGATE_RACES").ok().and_then(|count| count.parse().ok()).unwrap_or(usual)
 }
 
 /// Does the same thing fifty times at once, over two processes.
@@ -50,9 +52,10 @@ async fn nothing_is_left(house: &House, tokens: Option<(String, String)>) {
     assert_eq!(again.refusal(), refusal(400, "invalid_grant"));
 }
 
-async fn houses() -> [Arc<House>; 2] {
+/// Two processes on one memory whose answers take a while, so that racers overtake one another
+/// between any two questions.
+async fn near() -> [Arc<House>; 2] {
     let near = House::new().await;
-    // Answers that take a while let the racers overtake one another between any two questions.
     let mut stores = near.stores.clone();
     stores.grants = Detour::to(stores.grants);
     let house = House::over(near.settings.clone(), stores, Arc::clone(&near.clock)).await;
@@ -61,28 +64,37 @@ async fn houses() -> [Arc<House>; 2] {
     [Arc::new(house), Arc::new(sibling)]
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_fifty_that_redeem_one_code_at_most_one_gets_tokens_and_they_are_void_after() {
-    let houses = houses().await;
-    for _ in 0..rounds() {
+/// Two processes on one file.
+async fn filed(folder: &tempfile::TempDir) -> [Arc<House>; 2] {
+    let clock = Arc::new(ManualClock::default());
+    clock.advance(BEGIN * 1_000);
+    let path = folder.path().join("store.db");
+    let open = async || {
+        let file = Embedded::open(&path).await.expect("a file");
+        Arc::new(House::over(settings(), file.stores(), Arc::clone(&clock)).await)
+    };
+    let houses = [open().await, open().await];
+    houses[0].app("app").await;
+    houses
+}
+
+async fn redeem_at_once(houses: &[Arc<House>; 2], rounds: usize) {
+    for _ in 0..rounds {
         let code: Arc<str> = houses[0].code("app").await.into();
-        let replies = race(&houses, |house| {
+        let replies = race(houses, |house| {
             let code = Arc::clone(&code);
             async move { house.redeem("app", &code).await }
         });
         nothing_is_left(&houses[0], winner(&replies.await)).await;
-        houses[0].stores.grants.sweep(u64::MAX).await.expect("a store");
-        houses[0].stores.revocations.sweep(u64::MAX).await.expect("a store");
+        forget(&houses[0]).await;
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_fifty_that_use_one_refresh_token_at_most_one_gets_tokens_and_they_are_void_after() {
-    let houses = houses().await;
-    for _ in 0..rounds() {
+async fn refresh_at_once(houses: &[Arc<House>; 2], rounds: usize) {
+    for _ in 0..rounds {
         let (access, token) = houses[0].tokens("app").await;
         let token: Arc<str> = token.into();
-        let replies = race(&houses, |house| {
+        let replies = race(houses, |house| {
             let token = Arc::clone(&token);
             async move { house.refresh("app", &token, &[]).await }
         });
@@ -90,7 +102,34 @@ async fn of_fifty_that_use_one_refresh_token_at_most_one_gets_tokens_and_they_ar
         assert!(tokens.is_some(), "whoever was first had a good token");
         nothing_is_left(&houses[0], tokens).await;
         assert!(!houses[0].is_active(&access).await, "the first access token is still good");
-        houses[0].stores.grants.sweep(u64::MAX).await.expect("a store");
-        houses[0].stores.revocations.sweep(u64::MAX).await.expect("a store");
+        forget(&houses[0]).await;
     }
+}
+
+/// Empties the stores of what rounds before have left.
+async fn forget(house: &House) {
+    house.stores.grants.sweep(u64::MAX).await.expect("a store");
+    house.stores.revocations.sweep(u64::MAX).await.expect("a store");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_fifty_that_redeem_one_code_at_most_one_gets_tokens_and_they_are_void_after() {
+    redeem_at_once(&near().await, rounds(200)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_fifty_that_use_one_refresh_token_one_gets_tokens_and_they_are_void_after() {
+    refresh_at_once(&near().await, rounds(200)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_fifty_that_redeem_one_code_at_two_processes_at_most_one_gets_tokens() {
+    let folder = tempfile::tempdir().expect("a folder");
+    redeem_at_once(&filed(&folder).await, rounds(10)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_fifty_that_use_one_refresh_token_at_two_processes_one_gets_tokens() {
+    let folder = tempfile::tempdir().expect("a folder");
+    refresh_at_once(&filed(&folder).await, rounds(10)).await;
 }
