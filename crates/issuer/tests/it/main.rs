@@ -14,5 +14,6 @@ mod metadata;
 mod outage;
 mod races;
 mod refresh;
+mod registration;
 mod revocation;
 mod workload;
