@@ -4,6 +4,7 @@
 //! SPEC: OAuth does not know these. They are presented as bearer tokens and stand for one agent
 //! that acts for itself.
 
+use crate::complaint::Complaint;
 use crate::denied::Denied;
 use crate::finding::{Finding, Outcome, Refused};
 use crate::names;
@@ -34,6 +35,7 @@ pub(crate) struct ApiKeys {
     agents: Arc<dyn Agents>,
     issuer: Arc<str>,
     turns: Semaphore,
+    complaint: Complaint,
     /// Never ends: a key that was good is ended by its time or by a revocation.
     eras: Eras,
 }
@@ -54,7 +56,8 @@ impl ApiKeys {
     /// Over this store.
     pub(crate) fn new(agents: Arc<dyn Agents>) -> Self {
         let turns = Semaphore::new(API_KEY_LOOKUPS_MAX);
-        Self { agents, issuer: API_KEYS.into(), turns, eras: Eras::default() }
+        let complaint = Complaint::default();
+        Self { agents, issuer: API_KEYS.into(), turns, complaint, eras: Eras::default() }
     }
 
     /// What the key proves at that route.
@@ -73,7 +76,9 @@ impl ApiKeys {
         let record = match self.look_up(Digest(bytes)).await {
             Ok(record) => record,
             Err(error) => {
-                tracing::error!(%error, "an API key could not be looked up");
+                if self.complaint.is_due(at.now) {
+                    tracing::error!(%error, "API keys cannot be looked up");
+                }
                 let why = "API keys cannot be looked up just now: try again later";
                 return Err(Denied::unavailable(why, 1).into());
             }

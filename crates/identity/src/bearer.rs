@@ -8,7 +8,7 @@ use crate::claims::{Ends, Reading, not_an_access_token};
 use crate::denied::Denied;
 use crate::finding::{Finding, Outcome, Refused};
 use crate::issuer::{Keys, TrustedIssuer};
-use crate::remembered::Lasting;
+use crate::remembered::{Era, Lasting};
 use std::sync::Arc;
 use std::time::Duration;
 use tollgate_core::principal::Credential;
@@ -36,40 +36,47 @@ pub(crate) async fn judge(
     jwt: &Jwt<'_>,
     at: &Judging<'_>,
 ) -> Outcome {
-    // Taken first: should the keys change while we judge by the old ones, nothing is remembered.
-    let era = issuer.eras().now();
     let reading = issuer.reading(Credential::Jwt, at.leeway);
-    let bad = |denied: Denied| Refused::in_era(denied, era.clone(), at.now);
+    let bad = |denied: Denied| Refused::in_era(denied, issuer.eras().now(), at.now);
     is_access_token(jwt, keys.is_strict()).map_err(bad)?;
     // What is not valid yet may be so a moment later: not remembered as bad.
     let expires = reading.times(jwt.claims(), Ends::Required, at.now)?;
     reading.audience(jwt.claims(), at.resource).map_err(bad)?;
     Reading::token_use(jwt.claims()).map_err(bad)?;
-    if let Err(fault) = verify(keys, jwt).await? {
-        return Err(bad(signature(&fault)));
-    }
+    let (verified, era) = verify(issuer, keys, jwt).await?;
+    verified.map_err(|fault| Refused::in_era(signature(&fault), era.clone(), at.now))?;
     let proof = reading.proof(jwt.claims(), expires, at.now).map_err(bad)?;
     let believed = at.now.saturating_add(at.believed.as_secs());
     let until = expires.map_or(believed, |expires| expires.min(believed));
     Ok(Finding { proof: Arc::new(proof), lasting: Lasting { until, era } })
 }
 
-async fn verify(keys: &Keys, jwt: &Jwt<'_>) -> Result<Result<(), JwtFault>, Denied> {
+/// Whether the signature is good, and in which era that was found out.
+async fn verify(
+    issuer: &TrustedIssuer,
+    keys: &Keys,
+    jwt: &Jwt<'_>,
+) -> Result<(Result<(), JwtFault>, Era), Denied> {
     let kid = jwt.header().kid.as_deref();
+    let era = issuer.eras().now();
     match keys {
         // SPEC: RFC 9068 section 2.1 lets us choose; these are what `tollgate-issuer` signs with.
-        Keys::Own { shared, .. } => Ok(jwt.verify(&shared.load(), &[Alg::Es256, Alg::EdDsa])),
+        Keys::Own { shared, .. } => {
+            Ok((jwt.verify(&shared.load(), &[Alg::Es256, Alg::EdDsa]), era))
+        }
         Keys::Ring { ring, algorithms, .. } => {
             // Not worth asking for keys.
             if !algorithms.contains(&jwt.header().alg) {
-                return Ok(Err(JwtFault::Algorithm));
+                return Ok((Err(JwtFault::Algorithm), era));
             }
-            let verified = jwt.verify(&*ring.keys(kid).await?, algorithms);
+            let (keys, era) = ring.keys(kid).await?;
+            let verified = jwt.verify(&keys, algorithms);
             // An issuer that names no keys may have changed its only one.
             if verified.is_err() && kid.is_none() {
-                return Ok(jwt.verify(&*ring.newer_keys().await?, algorithms));
+                let (keys, era) = ring.newer_keys().await?;
+                return Ok((jwt.verify(&keys, algorithms), era));
             }
-            Ok(verified)
+            Ok((verified, era))
         }
     }
 }

@@ -5,6 +5,7 @@
 //! and the gate's own proof go to this one endpoint and nowhere else.
 
 use crate::claims::{Ends, Reading};
+use crate::complaint::Complaint;
 use crate::denied::{Denied, IdentityError};
 use crate::discovery::{Wanted, discover};
 use crate::finding::{Finding, Outcome, Refused};
@@ -19,8 +20,11 @@ use http::header::{AUTHORIZATION, HeaderValue};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::sync::{Mutex, Semaphore};
+use tokio::time::timeout;
 use tollgate_core::bounds::identity::{INTROSPECTION_ASSERTION_SECS, TOKEN_REFUSED_SECS};
+use tollgate_core::bounds::outbound::FETCH_MILLIS;
 use tollgate_core::clock::{Clock, Millis};
 use tollgate_oauth::jwt::Claims;
 use tollgate_oauth::keys::SigningKey;
@@ -44,6 +48,7 @@ pub(crate) struct Introspector {
     turns: Semaphore,
     place: Mutex<Place>,
     asserted: AtomicU64,
+    complaint: Complaint,
     /// Never end: answers end by their time.
     eras: Eras,
 }
@@ -91,6 +96,7 @@ impl Introspector {
             turns: Semaphore::new(settings.at_once),
             place: Mutex::new(Place { url: settings.url.clone(), failed: None }),
             asserted: AtomicU64::new(0),
+            complaint: Complaint::default(),
             eras: Eras::default(),
         })
     }
@@ -102,7 +108,9 @@ impl Introspector {
 
     /// What the token proves, by what the issuer says of it.
     pub(crate) async fn judge(&self, token: &str, at: &Judging<'_>) -> Outcome {
-        let claims = self.ask(token).await?;
+        let longest = Duration::from_millis(FETCH_MILLIS);
+        let asked = timeout(longest, self.ask(token)).await;
+        let claims = asked.unwrap_or_else(|_| Err(self.no_answer("it took too long")))?;
         let believed = self.settings.believed.as_secs();
         let bad = |denied: Denied| Refused {
             denied,
@@ -217,7 +225,9 @@ impl Introspector {
     }
 
     fn no_answer(&self, why: &str) -> Denied {
-        tracing::warn!(issuer = %self.issuer, %why, "an issuer could not be asked about a token");
+        if self.complaint.is_due(self.clock.unix_secs()) {
+            tracing::warn!(issuer = %self.issuer, %why, "an issuer cannot be asked about tokens");
+        }
         unknown()
     }
 }

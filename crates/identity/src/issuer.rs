@@ -33,6 +33,13 @@ pub(crate) struct TrustedIssuer {
     is_tended: AtomicBool,
 }
 
+/// What files say by now that the settings of an issuer name.
+#[derive(Debug)]
+pub(crate) struct Refresh {
+    keys: Option<KeySet>,
+    fetcher: Fetcher,
+}
+
 /// How its tokens are verified.
 #[derive(Debug)]
 pub(crate) enum Way {
@@ -74,22 +81,31 @@ impl Keys {
 }
 
 impl TrustedIssuer {
-    /// Makes an issuer ready, or takes over the one with the same settings.
+    /// Makes an issuer ready, or takes over the one with the same settings: together with what is
+    /// to be changed in that one once everything else is ready too.
     pub(crate) fn ready(
         settings: &IssuerSettings,
         sources: &Sources,
         previous: &[Arc<Self>],
-    ) -> Result<Arc<Self>, IdentityError> {
+    ) -> Result<(Arc<Self>, Option<Refresh>), IdentityError> {
         if let TokenSettings::Own = settings.tokens {
-            return Self::own(settings, sources).map(Arc::new);
+            return Ok((Arc::new(Self::own(settings, sources)?), None));
         }
         let reach = |why: String| IdentityError::Reach { issuer: settings.name.clone(), why };
         let trust = settings.ca.clone().map_or(Trust::System, Trust::File);
         let fetcher = Fetcher::new(trust).map_err(|fault| reach(fault.to_string()))?;
         if let Some(same) = previous.iter().find(|issuer| issuer.settings == *settings) {
-            same.refresh(fetcher)?;
-            return Ok(Arc::clone(same));
+            let refresh = Refresh { keys: same.read_again()?, fetcher };
+            return Ok((Arc::clone(same), Some(refresh)));
         }
+        Ok((Arc::new(Self::new(settings, sources, fetcher)?), None))
+    }
+
+    fn new(
+        settings: &IssuerSettings,
+        sources: &Sources,
+        fetcher: Fetcher,
+    ) -> Result<Self, IdentityError> {
         settings.is_findable()?;
         let (clock, eras) = (Arc::clone(&sources.clock), Eras::default());
         let way = match &settings.tokens {
@@ -105,16 +121,16 @@ impl TrustedIssuer {
                 let names = (settings.name.as_str(), settings.url.as_str());
                 Way::Opaque(Box::new(Introspector::new(names, introspection, fetcher, clock)?))
             }
-            TokenSettings::Own => return Self::own(settings, sources).map(Arc::new),
+            TokenSettings::Own => return Self::own(settings, sources),
         };
-        Ok(Arc::new(Self {
+        Ok(Self {
             url: settings.url.as_str().into(),
             claims: settings.claims.clone(),
             settings: settings.clone(),
             eras,
             way,
             is_tended: AtomicBool::new(false),
-        }))
+        })
     }
 
     fn own(settings: &IssuerSettings, sources: &Sources) -> Result<Self, IdentityError> {
@@ -138,17 +154,27 @@ impl TrustedIssuer {
     }
 
     /// Files may have changed although the settings did not.
-    fn refresh(&self, fetcher: Fetcher) -> Result<(), IdentityError> {
+    fn read_again(&self) -> Result<Option<KeySet>, IdentityError> {
+        match &self.way {
+            Way::Jwt(Keys::Ring { ring, .. }) => {
+                ring.read_again().map_err(|why| self.settings.key_file_fault(&why))
+            }
+            Way::Jwt(Keys::Own { .. }) | Way::Opaque(_) => Ok(None),
+        }
+    }
+
+    /// Takes over what was read again.
+    pub(crate) fn refresh(&self, refresh: Refresh) {
+        let Refresh { keys, fetcher } = refresh;
         match &self.way {
             Way::Jwt(Keys::Ring { ring, .. }) => {
                 ring.fetch_with(fetcher);
-                ring.reload().map_err(|why| self.settings.key_file_fault(&why))
+                if let Some(keys) = keys {
+                    ring.put(keys);
+                }
             }
-            Way::Jwt(Keys::Own { .. }) => Ok(()),
-            Way::Opaque(introspector) => {
-                introspector.fetch_with(fetcher);
-                Ok(())
-            }
+            Way::Jwt(Keys::Own { .. }) => {}
+            Way::Opaque(introspector) => introspector.fetch_with(fetcher),
         }
     }
 

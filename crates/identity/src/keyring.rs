@@ -7,7 +7,7 @@
 
 use crate::denied::Denied;
 use crate::discovery::{DiscoveryFault, Wanted, discover};
-use crate::remembered::Eras;
+use crate::remembered::{Era, Eras};
 use crate::settings::KeysAt;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tollgate_core::bounds::identity::{KEYS_COOLDOWN_SECS, KEYS_FRESH_SECS, KEYS_STALE_SECS};
-use tollgate_core::bounds::outbound::FETCH_BYTES_MAX;
+use tollgate_core::bounds::outbound::{FETCH_BYTES_MAX, FETCH_MILLIS};
 use tollgate_core::clock::{Clock, Millis};
 use tollgate_oauth::keys::{KeySet, KeysFault};
 use tollgate_outbound::{FetchFault, Fetcher, Reach};
@@ -47,6 +47,10 @@ pub(crate) enum KeyRingFault {
     #[error("the key set has no key that can be used")]
     Empty,
 }
+
+/// A key set, and the era in which it is the newest: taken first, so that should the set be replaced
+/// while one verifies with it, nothing is remembered.
+pub(crate) type InEra = (Arc<KeySet>, Era);
 
 /// The keys of one issuer.
 #[derive(Debug)]
@@ -100,15 +104,17 @@ impl KeyRing {
             phase: Mutex::default(),
             eras,
         };
-        ring.reload()?;
+        if let Some(keys) = ring.read_again()? {
+            ring.put(keys);
+        }
         Ok(ring)
     }
 
-    /// Reads the file again, if the keys are in one.
-    pub(crate) fn reload(&self) -> Result<(), KeyRingFault> {
+    /// What is in the file by now, if the keys are in one. Changes nothing yet.
+    pub(crate) fn read_again(&self) -> Result<Option<KeySet>, KeyRingFault> {
         match &self.at {
-            KeysAt::File(path) => self.replace(&read(path)?),
-            KeysAt::Discovery | KeysAt::Url(_) => Ok(()),
+            KeysAt::File(path) => usable(&read(path)?).map(Some),
+            KeysAt::Discovery | KeysAt::Url(_) => Ok(None),
         }
     }
 
@@ -118,20 +124,21 @@ impl KeyRing {
     }
 
     /// The keys, with that one among them if the issuer has it.
-    pub(crate) async fn keys(self: &Arc<Self>, kid: Option<&str>) -> Result<Arc<KeySet>, Denied> {
-        if let Some(keys) = self.held()
+    pub(crate) async fn keys(self: &Arc<Self>, kid: Option<&str>) -> Result<InEra, Denied> {
+        if let Some((keys, era)) = self.held()
             && kid.is_none_or(|kid| keys.knows(kid))
         {
-            return Ok(keys);
+            return Ok((keys, era));
         }
         self.newer_keys().await
     }
 
     /// The keys after the issuer was asked again, if it may be asked by now.
-    pub(crate) async fn newer_keys(self: &Arc<Self>) -> Result<Arc<KeySet>, Denied> {
+    pub(crate) async fn newer_keys(self: &Arc<Self>) -> Result<InEra, Denied> {
         if let Some(mut done) = self.fetch_for_a_token() {
-            // An error says that the fetch ended without a word; either way it has ended.
-            let _: Result<_, watch::error::RecvError> = done.wait_for(|done| *done).await;
+            // Whether it ended in time, with or without a word: what counts is which keys there are.
+            let longest = Duration::from_millis(FETCH_MILLIS);
+            let _ended = tokio::time::timeout(longest, done.wait_for(|done| *done)).await;
         }
         self.held().ok_or_else(|| {
             let why = "the keys of the token's issuer cannot be had just now: try again later";
@@ -139,13 +146,14 @@ impl KeyRing {
         })
     }
 
-    fn held(&self) -> Option<Arc<KeySet>> {
+    fn held(&self) -> Option<InEra> {
+        let era = self.eras.now();
         let held = self.held.load();
         let held = held.as_ref()?;
         // What is in a file is there as long as the configuration says so.
         let is_usable = matches!(self.at, KeysAt::File(_))
             || self.clock.now().since(held.at) <= KEYS_STALE_SECS * 1_000;
-        is_usable.then(|| Arc::clone(&held.keys))
+        is_usable.then(|| (Arc::clone(&held.keys), era))
     }
 
     fn cooling_secs(&self) -> u64 {
@@ -209,7 +217,8 @@ impl KeyRing {
         let url = match &self.at {
             KeysAt::Url(url) => url.clone(),
             KeysAt::Discovery => self.place().await?,
-            KeysAt::File(path) => return self.replace(&read(path)?),
+            // Files are read with each version of the configuration, and then only.
+            KeysAt::File(_) => return Ok(()),
         };
         let body = self.fetcher.load_full().get_json(&url, Reach::Anywhere).await;
         let body = body.map_err(|fault| {
@@ -217,7 +226,8 @@ impl KeyRing {
             self.phase.lock().place = None;
             KeyRingFault::Fetch { url, fault: Box::new(fault) }
         })?;
-        self.replace(&body)
+        self.put(usable(&body)?);
+        Ok(())
     }
 
     /// Where the keys are, by the issuer's metadata; known again each time the set is renewed for
@@ -232,11 +242,8 @@ impl KeyRing {
         Ok(url)
     }
 
-    fn replace(&self, json: &[u8]) -> Result<(), KeyRingFault> {
-        let keys = KeySet::parse(json)?;
-        if keys.is_empty() {
-            return Err(KeyRingFault::Empty);
-        }
+    /// Uses these keys from now on, and no others.
+    pub(crate) fn put(&self, keys: KeySet) {
         let content = keys.to_json();
         let is_new = self.held.load().as_ref().is_none_or(|held| held.content != content);
         let count = keys.len();
@@ -247,7 +254,6 @@ impl KeyRing {
             self.eras.end();
             tracing::info!(issuer = %self.issuer, keys = count, "the keys of an issuer are new");
         }
-        Ok(())
     }
 
     /// Renews the set when it is time to. To be called often.
@@ -288,6 +294,11 @@ impl Phase {
                 u128::from(now.since(asked)) >= Duration::from_secs(pause).as_millis()
             })
     }
+}
+
+fn usable(json: &[u8]) -> Result<KeySet, KeyRingFault> {
+    let keys = KeySet::parse(json)?;
+    if keys.is_empty() { Err(KeyRingFault::Empty) } else { Ok(keys) }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, KeyRingFault> {

@@ -40,6 +40,8 @@ mod remembered;
 
 mod flights;
 
+mod complaint;
+
 pub use denied::{Denied, IdentityError};
 pub use doors::{DoorFacts, DoorId};
 pub use verifier::{Sources, Verifier};

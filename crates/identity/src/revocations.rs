@@ -105,8 +105,8 @@ impl Revoked {
         match outcome {
             Ok((version, changed)) => {
                 if let Some(revocations) = changed {
-                    self.store_eras.end();
                     self.swap(revocations);
+                    self.store_eras.end();
                 }
                 *seen = Some(version);
                 self.read.store(self.clock.now().0.saturating_add(1), Ordering::Release);

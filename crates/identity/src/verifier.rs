@@ -4,30 +4,31 @@
 //! store (API keys), the signature check of the issuer it names, or the issuer itself. Only then it
 //! is held against what the door demands and against what was revoked.
 //!
-//! Next: `bearer.rs`, `introspection.rs`, `api_key.rs`, `certificate.rs`.
+//! Next: `verifier/find.rs`, who can tell; then `bearer.rs`, `introspection.rs`, `api_key.rs`,
+//! `certificate.rs`.
 
-use crate::api_key::{self, ApiKeys, Circumstances};
-use crate::bearer;
+mod find;
+
+use crate::api_key::ApiKeys;
 use crate::certificate;
 use crate::denied::{Denied, IdentityError};
 use crate::doors::{DoorFacts, DoorId, ReadyDoor};
 use crate::finding::{Finding, Outcome, Refused};
 use crate::flights::Flights;
-use crate::introspection;
-use crate::issuer::{TrustedIssuer, Way};
+use crate::issuer::TrustedIssuer;
 use crate::remembered::{Eras, Key, Lasting, Memory};
 use crate::revocations::Revoked;
 use crate::settings::{Door, IdentitySettings};
-use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
-use tollgate_core::bounds::identity::{TOKEN_BYTES_MAX, TOKENS_REFUSED_MAX, TOKENS_REMEMBERED_MAX};
+use tollgate_core::bounds::identity::{
+    TOKEN_BYTES_MAX, TOKEN_REFUSED_SECS, TOKENS_REFUSED_MAX, TOKENS_REMEMBERED_MAX,
+};
 use tollgate_core::clock::Clock;
-use tollgate_core::principal::{CERTIFICATES, Credential, Principal};
+use tollgate_core::principal::{CERTIFICATES, Principal};
 use tollgate_core::stores::Stores;
-use tollgate_oauth::jwt::Jwt;
 use tollgate_oauth::keys::SharedKeys;
 
 /// What a verifier looks things up in.
@@ -91,8 +92,10 @@ impl Verifier {
     ) -> Result<Self, IdentityError> {
         let known = previous.map_or(&[][..], |previous| &previous.issuers);
         let mut issuers: Vec<Arc<TrustedIssuer>> = Vec::with_capacity(settings.issuers.len());
+        let mut refreshes = Vec::new();
         for one in &settings.issuers {
-            let issuer = TrustedIssuer::ready(one, sources, known)?;
+            let (issuer, refresh) = TrustedIssuer::ready(one, sources, known)?;
+            refreshes.extend(refresh.map(|refresh| (Arc::clone(&issuer), refresh)));
             if issuers.iter().any(|other| other.url() == issuer.url()) {
                 return Err(IdentityError::SameIssuer(issuer.url().to_owned()));
             }
@@ -110,8 +113,13 @@ impl Verifier {
         let before = same.map_or(&[][..], |previous| &previous.doors);
         let serial = || shared.serials.fetch_add(1, Ordering::Relaxed) + 1;
         let doors = doors.iter().map(|door| ReadyDoor::open(door, &issuers, before, serial));
+        let doors = doors.collect::<Result<_, _>>()?;
+        // Not before nothing can fail any more: a version that is refused changes nothing.
+        for (issuer, refresh) in refreshes {
+            issuer.refresh(refresh);
+        }
         Ok(Self {
-            doors: doors.collect::<Result<_, _>>()?,
+            doors,
             issuers,
             api_keys: settings.api_keys.then(|| ApiKeys::new(Arc::clone(&sources.stores.agents))),
             clock: Arc::clone(&sources.clock),
@@ -189,79 +197,24 @@ impl Verifier {
         self.admit(door, key, finding)
     }
 
-    async fn find(&self, door: &ReadyDoor, key: Key, token: &str) -> Outcome {
-        let now = self.clock.unix_secs();
-        if api_key::is_one(token) {
-            let Some(api_keys) = &self.api_keys else {
-                return Err(
-                    Denied::invalid("API keys are not accepted here: use an access token").into()
-                );
-            };
-            let at = Circumstances {
-                path: &door.facts.path,
-                now,
-                believed: self.settings.believed,
-                store_eras: &self.shared.revoked.store_eras,
-            };
-            return self.shared.flights.once(key, api_keys.find(token, &at)).await;
-        }
-        let IdentitySettings { leeway, believed, .. } = self.settings;
-        if let Ok(jwt) = Jwt::read(token)
-            && let Some(named) = jwt.claims().value("iss").and_then(Value::as_str)
-        {
-            // SPEC: RFC 9207 section 2.4, RFC 8725 section 3.8: issuers are compared as strings.
-            let issuer = door.issuers.iter().find(|issuer| issuer.url() == named);
-            let Some(issuer) = issuer else { return Err(self.nobodys(now)) };
-            if let Way::Jwt(keys) = issuer.way() {
-                let at = bearer::Judging { resource: &door.resource, now, leeway, believed };
-                return bearer::judge(issuer, keys, &jwt, &at).await;
-            }
-            return self.ask(door, &[issuer], key, token).await;
-        }
-        let opaque: Vec<&Arc<TrustedIssuer>> =
-            door.issuers.iter().filter(|issuer| matches!(issuer.way(), Way::Opaque(_))).collect();
-        if opaque.is_empty() {
-            return Err(self.nobodys(now));
-        }
-        self.ask(door, &opaque, key, token).await
-    }
-
-    /// Asks issuers about a token, in their order: the first that knows it decides.
-    async fn ask(
-        &self,
-        door: &ReadyDoor,
-        issuers: &[&Arc<TrustedIssuer>],
-        key: Key,
-        token: &str,
-    ) -> Outcome {
-        let asking = async {
-            let now = self.clock.unix_secs();
-            let mut refused = self.nobodys(now);
-            for issuer in issuers {
-                let Way::Opaque(introspector) = issuer.way() else { continue };
-                let reading = issuer.reading(Credential::Opaque, self.settings.leeway);
-                let at = introspection::Judging { reading, resource: &door.resource, now };
-                match introspector.judge(token, &at).await {
-                    Ok(finding) => return Ok(finding),
-                    // Somebody who might know it could not be asked: then nobody says it is bad.
-                    Err(one) if matches!(refused.denied, Denied::Unavailable { .. }) => drop(one),
-                    Err(one) => refused = one,
-                }
-            }
-            Err(refused)
-        };
-        self.shared.flights.once(key, asking).await
-    }
-
     /// What the door and the revocations say of a credential that is good.
     fn admit(&self, door: &ReadyDoor, key: Key, finding: Finding) -> Result<Principal, Denied> {
         let Finding { proof, lasting } = finding;
         let now = self.clock.unix_secs();
         let revoked = &self.shared.revoked;
         // Before the check, so that a change during it is seen by the next call.
-        let changes = revoked.changes();
+        let (changes, store_era) = (revoked.changes(), revoked.store_eras.now());
         let principal = Principal::Proven(proof);
-        self.allow(door, &principal)?;
+        if let Err(denied) = self.allow(door, &principal) {
+            // A flood of these costs no signature each either; what was revoked may be taken back.
+            let until = lasting.until.min(now.saturating_add(TOKEN_REFUSED_SECS));
+            let era = match denied {
+                Denied::Insufficient { .. } => lasting.era,
+                _ => store_era,
+            };
+            self.shared.refused.keep(key, denied.clone(), Lasting { until, era }, now);
+            return Err(denied);
+        }
         let checked = AtomicU64::new(changes);
         let held = Held { principal: principal.clone(), checked };
         self.shared.tokens.keep(key, held, lasting, now);
@@ -367,11 +320,6 @@ impl Verifier {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(blind()),
         }
-    }
-
-    fn nobodys(&self, now: u64) -> Refused {
-        let why = "the token is of no issuer that is accepted here: see the resource metadata";
-        Refused::in_era(Denied::invalid(why), self.shared.eras.now(), now)
     }
 }
 

@@ -8,6 +8,8 @@
 
 pub(crate) mod hosts;
 pub(crate) mod shelf;
+#[cfg(test)]
+pub(crate) mod trial;
 
 use crate::desk::Desk;
 use crate::document::DocumentFault;
@@ -184,3 +186,6 @@ impl Client {
         self.record.routes.is_empty() || self.record.routes.iter().any(|known| known == path)
     }
 }
+
+#[cfg(test)]
+mod tests;

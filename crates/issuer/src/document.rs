@@ -235,3 +235,6 @@ async fn fetch(
     tracing::info!(host = url.host_str(), why, "a client's document could not be had");
     Err(DocumentFault::Fetch)
 }
+
+#[cfg(test)]
+mod tests;

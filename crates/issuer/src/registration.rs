@@ -11,6 +11,7 @@ mod record;
 
 use crate::clients::hosts;
 use crate::desk::Desk;
+use crate::ending;
 use crate::error::{ErrorCode, OAuthError};
 use crate::reply::{self, Response};
 use crate::request::Request;
@@ -20,7 +21,7 @@ use record::{Fresh, Shown};
 use std::net::IpAddr;
 use tollgate_core::bounds::identity::LEEWAY_SECS;
 use tollgate_core::bounds::issuer::REGISTERED_RETRY_SECS;
-use tollgate_core::stores::{AgentRecord, Origin, Quota, Revocable, Revocation, StoreError, Taken};
+use tollgate_core::stores::{AgentRecord, Origin, Quota, Revocable, StoreError, Taken};
 use tollgate_oauth::error::Code;
 use tollgate_oauth::redirect;
 use tollgate_oauth::registration::{self, ClientMetadata, RegistrationFault};
@@ -218,12 +219,11 @@ async fn update(
 
 /// SPEC: RFC 7592 section 2.3: its grants and tokens end with it.
 async fn remove(desk: &Desk, agent: &AgentRecord) -> Result<Response, OAuthError> {
-    let now = desk.now();
     // When the last access token it may have has ended, on any clock.
-    let until = now + desk.settings.life.access_token.as_secs() + 2 * LEEWAY_SECS;
-    let what = Revocable::Agent(agent.id.clone());
+    let life = desk.settings.life.access_token.as_secs();
+    let until = desk.now().saturating_add(life + 2 * LEEWAY_SECS);
     // Cut off first: what fails after that leaves an agent without rights, which can try again.
-    desk.stores.revocations.revoke(Revocation { what, before: now, until }).await?;
+    ending::revoke(desk, Revocable::Agent(agent.id.clone()), until).await?;
     desk.stores.grants.end_all(Some(&agent.id), None, until).await?;
     desk.stores.agents.remove(&agent.id).await?;
     tracing::info!(client = agent.id, "an agent removed its registration");

@@ -12,7 +12,8 @@ use parking_lot::Mutex;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::IpAddr;
 use tollgate_core::bounds::people::{
-    SIGN_IN_COUNTERS, SIGN_IN_FAILURES_FREE, SIGN_IN_WAIT_SECS, SIGN_IN_WAIT_SECS_MAX,
+    SIGN_IN_ADDRESS_FAILURES_FREE, SIGN_IN_ADDRESS_FORGET_SECS, SIGN_IN_COUNTERS,
+    SIGN_IN_FAILURES_FREE, SIGN_IN_WAIT_SECS, SIGN_IN_WAIT_SECS_MAX,
 };
 use tollgate_core::clock::Millis;
 use tollgate_core::principal::CallerKey;
@@ -24,19 +25,47 @@ struct Counter {
     last: Millis,
 }
 
+/// What is counted, and how it is forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// All failures after a quiet spell.
+    Name,
+    /// One failure after the other.
+    Address,
+}
+
+impl Kind {
+    const fn free(self) -> u32 {
+        match self {
+            Self::Name => SIGN_IN_FAILURES_FREE,
+            Self::Address => SIGN_IN_ADDRESS_FAILURES_FREE,
+        }
+    }
+}
+
 impl Counter {
+    /// Failures that are not forgotten.
+    fn standing(self, kind: Kind, now: Millis) -> u32 {
+        let quiet = now.since(self.last) / 1_000;
+        match kind {
+            Kind::Name if quiet > SIGN_IN_WAIT_SECS_MAX => 0,
+            Kind::Name => self.failures,
+            Kind::Address => {
+                let forgotten = quiet / SIGN_IN_ADDRESS_FORGET_SECS;
+                self.failures.saturating_sub(u32::try_from(forgotten).unwrap_or(u32::MAX))
+            }
+        }
+    }
+
     /// How many seconds the next attempt must wait.
-    fn wait_secs(self, now: Millis) -> u64 {
-        let Some(over) = self.failures.checked_sub(SIGN_IN_FAILURES_FREE) else { return 0 };
+    fn wait_secs(self, kind: Kind, now: Millis) -> u64 {
+        let Some(over) = self.standing(kind, now).checked_sub(kind.free()) else { return 0 };
         let wait = SIGN_IN_WAIT_SECS.saturating_mul(1 << over.min(16)).min(SIGN_IN_WAIT_SECS_MAX);
         (wait * 1_000).saturating_sub(now.since(self.last)).div_ceil(1_000)
     }
 
-    fn fail(&mut self, now: Millis) {
-        if now.since(self.last) > SIGN_IN_WAIT_SECS_MAX * 1_000 {
-            self.failures = 0;
-        }
-        self.failures = self.failures.saturating_add(1);
+    fn fail(&mut self, kind: Kind, now: Millis) {
+        self.failures = self.standing(kind, now).saturating_add(1);
         self.last = now;
     }
 }
@@ -78,13 +107,14 @@ impl Throttle {
         let name = self.place(name);
         // IPv6 by /64, since one host commonly owns the whole of it.
         let address = SIGN_IN_COUNTERS + self.place(CallerKey::of_address(address));
+        let places = [(Kind::Name, name), (Kind::Address, address)];
         let mut counters = self.counters.lock();
-        let secs = [name, address].map(|place| counters[place].wait_secs(now));
-        if let Some(secs) = secs.into_iter().max().filter(|secs| *secs > 0) {
+        let waits = places.map(|(kind, place)| counters[place].wait_secs(kind, now));
+        if let Some(secs) = waits.into_iter().max().filter(|secs| *secs > 0) {
             return Err(Wait { secs });
         }
-        for place in [name, address] {
-            counters[place].fail(now);
+        for (kind, place) in places {
+            counters[place].fail(kind, now);
         }
         Ok(Attempt { throttle: self, name, address })
     }
@@ -150,35 +180,51 @@ mod tests {
         assert_eq!(fail(&throttle, "ada", from(9), now), Some(Wait { secs: 900 }));
     }
 
+    /// The first of attempts for as many names that has to wait.
+    fn first_to_wait(throttle: &Throttle, address: impl Fn(u32) -> IpAddr) -> Option<u32> {
+        (0..100).find(|at| fail(throttle, &format!("name {at}"), address(*at), 0).is_some())
+    }
+
     #[test]
     fn an_address_that_fails_for_many_names_waits_too() {
         let throttle = Throttle::new();
-        for name in ["a", "b", "c", "d", "e"] {
-            assert_eq!(fail(&throttle, name, HERE, 0), None);
-        }
-        assert_eq!(fail(&throttle, "f", HERE, 0), Some(Wait { secs: 5 }));
-        assert_eq!(fail(&throttle, "f", from(1), 0), None);
+        assert_eq!(first_to_wait(&throttle, |_| HERE), Some(30));
+        assert_eq!(fail(&throttle, "ada", from(1), 0), None);
+        assert_eq!(fail(&throttle, "ada", HERE, 0), Some(Wait { secs: 5 }));
     }
 
     #[test]
     fn an_ipv6_network_is_one_address() {
+        let host = |at: u32| format!("2001:db8::{at:x}").parse().expect("an address");
+        assert_eq!(first_to_wait(&Throttle::new(), host), Some(30));
+        let network = |at: u32| format!("2001:db8:0:{at:x}::1").parse().expect("an address");
+        assert_eq!(first_to_wait(&Throttle::new(), network), None);
+    }
+
+    #[test]
+    fn an_address_is_forgiven_one_failure_a_minute() {
         let throttle = Throttle::new();
-        let hosts = (1..=6).map(|host| format!("2001:db8::{host}").parse().expect("an address"));
-        let waits: Vec<_> =
-            hosts.map(|host| fail(&throttle, &format!("{host}"), host, 0).is_some()).collect();
-        assert_eq!(waits, [false, false, false, false, false, true]);
+        assert_eq!(first_to_wait(&throttle, |_| HERE), Some(30));
+        assert_eq!(fail(&throttle, "a", HERE, 60_000), None);
+        assert_eq!(fail(&throttle, "b", HERE, 60_000), Some(Wait { secs: 5 }));
     }
 
     #[test]
     fn success_forgives_the_name_and_only_itself_at_the_address() {
         let throttle = Throttle::new();
-        for _ in 0..4 {
-            assert_eq!(fail(&throttle, "ada", HERE, 0), None);
+        for at in 0..29 {
+            assert_eq!(fail(&throttle, &format!("name {at}"), HERE, 0), None);
         }
-        throttle.begin("ada", HERE, Millis(0)).expect("fifth").succeeded();
-        assert_eq!(fail(&throttle, "ada", HERE, 0), None);
+        for _ in 0..10 {
+            throttle.begin("ada", HERE, Millis(0)).expect("right each time").succeeded();
+        }
+        assert_eq!(fail(&throttle, "eve", HERE, 0), None);
         assert_eq!(fail(&throttle, "ada", HERE, 0), Some(Wait { secs: 5 }));
-        assert_eq!(fail(&throttle, "ada", from(1), 0), None);
+        for host in 0..5 {
+            assert_eq!(fail(&throttle, "ada", from(host), 0), None);
+        }
+        throttle.begin("bob", from(9), Millis(0)).expect("another name").succeeded();
+        assert_eq!(fail(&throttle, "ada", from(9), 0), Some(Wait { secs: 5 }));
     }
 
     #[test]

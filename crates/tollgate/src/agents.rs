@@ -25,19 +25,27 @@ use tollgate_oauth::keys::{KeySet, KeysFault};
 /// Why a command was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AgentsError {
-    #[error("`{0}` cannot be the name of an agent: write letters, digits, `.`, `_` and `-`, at most 64")]
+    #[error(
+        "`{0}` cannot be the name of an agent: write letters, digits, `.`, `_` and `-`, at most 64"
+    )]
     Name(String),
-    #[error("there is an agent `{0}` already: `tollgate agents rotate {0}` gives it something new, or choose another name")]
+    #[error(
+        "there is an agent `{0}` already: `tollgate agents rotate {0}` gives it something new, or choose another name"
+    )]
     Taken(String),
     #[error("there is no agent `{0}`; `tollgate agents list` shows all")]
     Unknown(String),
-    #[error("agents with {0} trade it for tokens at the gate's own issuer: add a section `issuer` to the configuration, or use `--api-key`")]
+    #[error(
+        "agents with {0} trade it for tokens at the gate's own issuer: add a section `issuer` to the configuration, or use `--api-key`"
+    )]
     NoIssuer(&'static str),
     #[error("API keys are switched off: remove `api_keys: false` from `identity`")]
     NoApiKeys,
     #[error("there is no route `{asked}`; the routes are: {known}")]
     NoRoute { asked: String, known: String },
-    #[error("`{0}` is not a scope: write visible ASCII characters without spaces, `\"` and `\\`, as in `mcp` or `tool:github__*`")]
+    #[error(
+        "`{0}` is not a scope: write visible ASCII characters without spaces, `\"` and `\\`, as in `mcp` or `tool:github__*`"
+    )]
     Scope(String),
     #[error("`{uri}` cannot be redirected to: {why}")]
     Redirect { uri: String, why: String },
@@ -47,15 +55,21 @@ pub(crate) enum AgentsError {
     File { path: PathBuf, why: std::io::Error },
     #[error("{path}: {why}")]
     Keys { path: PathBuf, why: KeysFault },
-    #[error("{0}: no key in it can be used; it must be a JWK set with RSA keys of 2048 bits or more, P-256, P-384 or Ed25519")]
+    #[error(
+        "{0}: no key in it can be used; it must be a JWK set with RSA keys of 2048 bits or more, P-256, P-384 or Ed25519"
+    )]
     NoKeys(PathBuf),
-    #[error("{0}: a private key is in it; keep that where the agent runs, and give only the public part")]
+    #[error(
+        "{0}: a private key is in it; keep that where the agent runs, and give only the public part"
+    )]
     PrivateKeys(PathBuf),
     #[error("agent `{0}` is revoked: `tollgate agents restore {0}` first")]
     Revoked(String),
     #[error("agent `{name}` {why}")]
     NothingToRotate { name: String, why: &'static str },
-    #[error("somebody changed agent `{0}` at the same time: look at it with `tollgate agents show {0}`, then try again")]
+    #[error(
+        "somebody changed agent `{0}` at the same time: look at it with `tollgate agents show {0}`, then try again"
+    )]
     Contended(String),
     #[error(transparent)]
     Store(#[from] StoreError),

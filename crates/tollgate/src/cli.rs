@@ -93,9 +93,6 @@ pub(crate) enum Command {
     /// Add, list and cut off agents
     #[command(long_about = records::AGENTS, after_long_help = records::AGENTS_NEXT)]
     Agents(AgentsArgs),
-    /// Add, list and lock local accounts
-    #[command(long_about = records::USERS, after_long_help = records::USERS_NEXT)]
-    Users(UsersArgs),
     /// List and rotate the signing keys of the gate's own issuer
     #[command(long_about = records::KEYS, after_long_help = records::KEYS_NEXT)]
     Keys(KeysArgs),

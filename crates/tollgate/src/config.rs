@@ -40,7 +40,6 @@ use checking::Judged;
 use decode::Decode as _;
 use raw::Root;
 pub(crate) use reading::{Environment, read_bounded};
-pub(crate) use values::is_loopback;
 use reading::{Reading, cause};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -50,6 +49,7 @@ use std::time::Duration;
 use tollgate_core::bounds::CONFIG_BYTES_MAX;
 use tollgate_gate::settings::Settings;
 use tollgate_issuer::settings::IssuerSettings;
+pub(crate) use values::is_loopback;
 
 /// One whole configuration that may be served.
 #[derive(Clone, Debug, PartialEq)]

@@ -14,7 +14,9 @@ use tollgate_issuer::settings::IssuerSettings;
 /// Why a command was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeysError {
-    #[error("the gate has no issuer of its own, so it signs nothing: add a section `issuer` to the configuration")]
+    #[error(
+        "the gate has no issuer of its own, so it signs nothing: add a section `issuer` to the configuration"
+    )]
     NoIssuer,
     #[error(transparent)]
     Signing(#[from] SigningError),
@@ -38,8 +40,11 @@ pub(crate) fn run(args: &KeysArgs) -> anyhow::Result<ExitCode> {
 
 async fn list(records: &Records) -> Result<Told, KeysError> {
     let keys = records.stores.keys.all().await?;
-    let mut rows =
-        vec![["KEY ID", "ALGORITHM", "STATE", "SIGNS FROM", "PUBLISHED UNTIL"].map(String::from).to_vec()];
+    let mut rows = vec![
+        ["KEY ID", "ALGORITHM", "STATE", "SIGNS FROM", "PUBLISHED UNTIL"]
+            .map(String::from)
+            .to_vec(),
+    ];
     for key in &keys {
         rows.push(vec![
             key.kid.clone(),
@@ -80,11 +85,7 @@ fn value(key: &SigningKeyRecord, all: &[SigningKeyRecord], now: u64) -> Value {
     })
 }
 
-async fn rotate(
-    records: &Records,
-    issuer: &IssuerSettings,
-    now: bool,
-) -> Result<Told, KeysError> {
+async fn rotate(records: &Records, issuer: &IssuerSettings, now: bool) -> Result<Told, KeysError> {
     let kid = tollgate_issuer::keys::rotate(issuer, &records.stores, &records.clock, now).await?;
     let keys = records.stores.keys.all().await?;
     let activates = keys.iter().find(|key| key.kid == kid).map_or(records.now, |key| key.activates);

@@ -21,13 +21,17 @@ use tollgate_issuer::settings::SignIn;
 /// Why a command was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UsersError {
-    #[error("the gate has no issuer of its own that people could sign in at: add `issuer: {{ sign_in: accounts }}` to the configuration")]
+    #[error(
+        "the gate has no issuer of its own that people could sign in at: add `issuer: {{ sign_in: accounts }}` to the configuration"
+    )]
     NoIssuer,
     #[error("people sign in at {0}, so their accounts are there")]
     Elsewhere(String),
     #[error("nobody signs in here: write `sign_in: accounts` below `issuer`")]
     Nobody,
-    #[error("`{0}` cannot be the name of an account: write one line of at most {USER_NAME_BYTES_MAX} bytes, without spaces around it")]
+    #[error(
+        "`{0}` cannot be the name of an account: write one line of at most {USER_NAME_BYTES_MAX} bytes, without spaces around it"
+    )]
     Name(String),
     #[error("there is an account `{0}` already: `tollgate users passwd {0}` sets its password")]
     Taken(String),
@@ -110,7 +114,8 @@ fn reveal(text: &mut String, value: &mut Value, password: &Password) {
 
 async fn list(records: &Records) -> Result<Told, UsersError> {
     let users = records.stores.users.list().await?;
-    let mut rows = vec![["NAME", "STATE", "ADDED", "PASSWORD SET", "GROUPS"].map(String::from).to_vec()];
+    let mut rows =
+        vec![["NAME", "STATE", "ADDED", "PASSWORD SET", "GROUPS"].map(String::from).to_vec()];
     for user in &users {
         rows.push(vec![
             on_one_line(&user.name, 80),
@@ -215,5 +220,8 @@ async fn remove(records: &Records, name: &str) -> Result<Told, UsersError> {
         "account `{}` removed: a running gate ends their tokens within a second\ngrants ended: {grants}\n",
         user.name
     );
-    Ok(Told { text, value: json!({ "name": user.name, "state": "removed", "grants_ended": grants }) })
+    Ok(Told {
+        text,
+        value: json!({ "name": user.name, "state": "removed", "grants_ended": grants }),
+    })
 }

@@ -142,8 +142,7 @@ impl EmbeddedAgents {
     async fn end_key(&self, digest: Digest, at: u64) -> Result<bool, Fault> {
         let mut txn = self.0.write().await?;
         let find = sqlx::query_scalar("SELECT record FROM api_keys WHERE digest = ?");
-        let found: Option<String> =
-            find.bind(&digest.0[..]).fetch_optional(txn.line()).await?;
+        let found: Option<String> = find.bind(&digest.0[..]).fetch_optional(txn.line()).await?;
         if let Some(text) = &found {
             let mut key: ApiKeyRecord = read(text)?;
             key.expires = Some(key.expires.map_or(at, |expires| expires.min(at)));

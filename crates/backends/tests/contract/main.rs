@@ -70,7 +70,7 @@ contract! {
         an_api_key_is_found_by_its_digest
         api_keys_are_listed_by_agent_and_age
         a_revoked_api_key_stays_and_cannot_be_added_anew
-        an_api_key_ends_at_the_first_of_its_ends;
+        an_api_key_ends_at_the_first_of_its_ends
         api_keys_are_revoked_one_by_one_or_all;
     users:
         an_account_is_found_by_name_and_by_id

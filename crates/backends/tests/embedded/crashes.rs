@@ -5,6 +5,7 @@ use crate::{child, child_after, text};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 use tollgate_core::stores::{GrantId, Rotated, Stores};
 
 async fn is_live(stores: &Stores, number: u64) -> bool {
@@ -24,6 +25,8 @@ fn kill_after(path: &Path, from: u64, acknowledged: usize) -> u64 {
         last.clear();
         answers.read_line(&mut last).expect("a line");
     }
+    // Each time elsewhere in the next rotation, or in the one after that.
+    std::thread::sleep(Duration::from_micros(from * 173 % 4_000));
     writer.kill().expect("SIGKILL");
     writer.wait().expect("its end");
     let mut rest = String::new();

@@ -26,11 +26,16 @@ pub const PASSWORD_CHARS_MIN: usize = 12;
 pub const USER_NAME_BYTES_MAX: usize = 256;
 /// Passwords that wait to be checked while as many as there are cores are being checked.
 pub const PASSWORDS_WAITING_MAX: usize = 64;
-/// Failed sign-ins for one name, or from one address, until waiting begins.
+/// Failed sign-ins for one name until waiting begins.
 pub const SIGN_IN_FAILURES_FREE: u32 = 5;
+/// Failed sign-ins from one address until waiting begins: a whole office may be behind it, or a
+/// whole company if a proxy is.
+pub const SIGN_IN_ADDRESS_FAILURES_FREE: u32 = 30;
+/// Of an address one failure is forgotten every so many seconds, since it may never be quiet.
+pub const SIGN_IN_ADDRESS_FORGET_SECS: u64 = 60;
 /// First wait after too many failed sign-ins, in seconds; each further failure doubles it.
 pub const SIGN_IN_WAIT_SECS: u64 = 5;
-/// Longest such wait, in seconds; a quiet spell of this length also forgets the failures.
+/// Longest such wait, in seconds; a quiet spell of this length also forgets the failures of a name.
 pub const SIGN_IN_WAIT_SECS_MAX: u64 = 900;
 /// Counters of failed sign-ins, for names and again for addresses. Names share a counter when their
 /// keyed hashes meet, so that nobody can push a counter out by inventing names.

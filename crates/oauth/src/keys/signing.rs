@@ -16,7 +16,9 @@ use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 use std::fmt;
-use tollgate_core::bounds::identity::{KEY_ID_BYTES_MAX, TOKEN_BYTES_MAX};
+use tollgate_core::bounds::identity::{
+    KEY_ID_BYTES_MAX, RSA_BITS_MAX, RSA_BITS_MIN, TOKEN_BYTES_MAX,
+};
 use tollgate_core::ids::Secret;
 
 /// Why there is no key, or no signature.
@@ -32,7 +34,11 @@ pub enum SigningFault {
     )]
     NotPem,
     /// It is no PKCS#8 key of the kind the algorithm needs.
-    #[error("it is no PKCS#8 private key for {}", .0.name())]
+    #[error(
+        "it is no PKCS#8 private key that {} may be used with (RSA: {RSA_BITS_MIN} to \
+         {RSA_BITS_MAX} bits; ES256: P-256; ES384: P-384; EdDSA: Ed25519)",
+        .0.name()
+    )]
     NotAKey(Alg),
     /// The key id cannot be used.
     #[error("the key id must have 1 to {KEY_ID_BYTES_MAX} characters")]

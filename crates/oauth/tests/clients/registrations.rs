@@ -142,9 +142,16 @@ fn every_bad_member_of_a_registration_is_refused() {
 #[test]
 fn keys_that_are_not_public_usable_and_in_one_place_are_refused() {
     let set = key_set();
-    let private =
-        json!({ "keys": [{ "kty": "EC", "crv": "P-256", "x": "a", "y": "b", "d": "c" }] });
-    for more in [
+    let more = |name: &str, value: &str| {
+        let mut set = set.clone();
+        set["keys"][0][name] = value.into();
+        set
+    };
+    let mut mixed = set.clone();
+    if let Some(keys) = mixed["keys"].as_array_mut() {
+        keys.push(json!({ "kty": "oct", "k": "AAAA" }));
+    }
+    for bad in [
         json!({ "jwks_uri": "http://app.example/keys" }),
         json!({ "jwks_uri": "ftp://app.example/keys" }),
         json!({ "jwks_uri": "https://x@app.example/keys" }),
@@ -156,10 +163,13 @@ fn keys_that_are_not_public_usable_and_in_one_place_are_refused() {
         json!({ "jwks": { "keys": [{ "kty": "oct", "k": "AAAA" }] } }),
         json!({ "jwks": { "keys": [{ "kty": "EC", "crv": "P-256", "x": "a", "y": "b" }] } }),
         json!({ "jwks": { "keys": vec![json!({}); 101] } }),
-        json!({ "jwks": private }),
+        json!({ "jwks": more("d", "AAAA") }),
+        json!({ "jwks": more("k", "AAAA") }),
+        json!({ "jwks": more("use", "enc") }),
+        json!({ "jwks": mixed }),
     ] {
-        let refused = registration(&more).map_err(|fault| fault.code);
-        assert_eq!(refused, Err(Code::InvalidClientMetadata), "{more}");
+        let refused = registration(&bad).map_err(|fault| fault.code);
+        assert_eq!(refused, Err(Code::InvalidClientMetadata), "{bad}");
     }
 }
 

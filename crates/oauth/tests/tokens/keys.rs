@@ -327,6 +327,16 @@ fn a_key_in_pem_is_taken_for_the_algorithms_of_its_kind_alone() {
 }
 
 #[test]
+fn a_key_without_its_public_half_is_taken_as_openssl_writes_it() {
+    // RFC 8410 section 10.
+    let text = "-----BEGIN PRIVATE KEY-----\n\
+        MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
+        -----END PRIVATE KEY-----\n";
+    let key = SigningKey::from_pem(None, Alg::EdDsa, text).expect("a key");
+    assert_eq!(key.public_jwk()["x"], "Gb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE");
+}
+
+#[test]
 fn a_key_id_that_tokens_could_not_carry_is_refused() {
     let key = SigningKey::generate(Alg::EdDsa).expect("a key");
     for kid in [String::new(), "k".repeat(513)] {

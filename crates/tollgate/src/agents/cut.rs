@@ -52,8 +52,7 @@ pub(super) async fn restore(records: &Records, name: &str) -> Result<Told, Agent
     if was_known {
         change(records, name, |agent| agent.revoked = None).await?;
     }
-    let was_revoked =
-        records.stores.revocations.restore(Revocable::Agent(name.to_owned())).await?;
+    let was_revoked = records.stores.revocations.restore(Revocable::Agent(name.to_owned())).await?;
     let shown = on_one_line(name, 80);
     if !was_known && !was_revoked {
         return Err(AgentsError::Unknown(shown));

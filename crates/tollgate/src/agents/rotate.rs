@@ -46,11 +46,7 @@ pub(super) async fn rotate(records: &Records, how: &RotateArgs) -> Result<Told, 
     }
 }
 
-async fn new_secret(
-    records: &Records,
-    name: &str,
-    overlap: Duration,
-) -> Result<Told, AgentsError> {
+async fn new_secret(records: &Records, name: &str, overlap: Duration) -> Result<Told, AgentsError> {
     let text = secret::mint(secret::CLIENT_SECRET, &records.entropy);
     let new = secret_hash(&text, records.now);
     let ends = records.now.saturating_add(overlap.as_secs());
@@ -138,10 +134,7 @@ mod tests {
         let old = [secret(1, 10, Some(120)), secret(2, 20, None)];
         assert_eq!(beside(&old, &new, 150, 100), [secret(2, 20, Some(150)), new.clone()]);
         // One that ends sooner still does, and one that has ended is gone.
-        assert_eq!(
-            beside(&old[..1], &new, 150, 100),
-            [secret(1, 10, Some(120)), new.clone()]
-        );
+        assert_eq!(beside(&old[..1], &new, 150, 100), [secret(1, 10, Some(120)), new.clone()]);
         assert_eq!(beside(&old, &new, 100, 100), [new]);
     }
 }

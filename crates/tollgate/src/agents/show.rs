@@ -22,7 +22,8 @@ const NAME_CHARS: usize = 80;
 pub(super) async fn list(records: &Records) -> Result<Told, AgentsError> {
     let agents = &records.stores.agents;
     let keys = agents.keys_of(None).await?;
-    let mut rows = vec![["NAME", "PROOF", "STATE", "LAST TOKEN", "SCOPES"].map(String::from).to_vec()];
+    let mut rows =
+        vec![["NAME", "PROOF", "STATE", "LAST TOKEN", "SCOPES"].map(String::from).to_vec()];
     let mut values = Vec::new();
     let mut known = BTreeSet::new();
     let mut after = String::new();
@@ -100,7 +101,10 @@ pub(super) fn facts(agent: &AgentRecord, keys: &[ApiKeyRecord], now: u64) -> Str
         line("secret", &life(secret.created, secret.expires, None));
     }
     for key in keys {
-        line("API key", &format!("{}…, {}", key.label, life(key.created, key.expires, key.revoked)));
+        line(
+            "API key",
+            &format!("{}…, {}", key.label, life(key.created, key.expires, key.revoked)),
+        );
     }
     text
 }
@@ -146,9 +150,7 @@ fn origin(agent: &AgentRecord) -> &'static str {
 
 /// An agent for machines. Digests are nobody's business.
 pub(super) fn value(agent: &AgentRecord, keys: &[ApiKeyRecord], now: u64) -> Value {
-    let secret = |secret: &tollgate_core::stores::SecretHash| {
-        json!({ "created": secret.created, "expires": secret.expires })
-    };
+    let secret = |secret: &tollgate_core::stores::SecretHash| json!({ "created": secret.created, "expires": secret.expires });
     let key = |key: &ApiKeyRecord| {
         json!({
             "label": key.label,

@@ -58,16 +58,16 @@ pub(super) fn text(records: &Records, agent: &AgentRecord, proof: &Proof) -> Str
              A call with it:\n\
              \x20 TOKEN={key}\n{call}"
         ),
-        Proof::PrivateKey => write!(
+        Proof::PrivateKey => writeln!(
             text,
             "It gets tokens at {token} for the resource {resource}, with an assertion (RFC 7523) that its private \
-             key signs: `iss` and `sub` are `{id}`, `aud` is {audience}.\n",
+             key signs: `iss` and `sub` are `{id}`, `aud` is {audience}.",
             audience = records.issuer_name().unwrap_or_default(),
         ),
         Proof::Workload => write!(text, "{}", workload(records, agent, (&token, resource))),
-        Proof::Person => write!(
+        Proof::Person => writeln!(
             text,
-            "People sign in for it: its `client_id` is `{id}`, without a secret, and the URL is {resource}\n"
+            "People sign in for it: its `client_id` is `{id}`, without a secret, and the URL is {resource}"
         ),
     };
     text
@@ -93,8 +93,7 @@ fn workload(records: &Records, agent: &AgentRecord, (token, resource): (&str, &s
 }
 
 /// Takes the token out of the answer, with what every machine has.
-pub(crate) const ACCESS_TOKEN: &str =
-    r#"sed -n 's/.*"access_token" *: *"\([^"]*\)".*/\1/p'"#;
+pub(crate) const ACCESS_TOKEN: &str = r#"sed -n 's/.*"access_token" *: *"\([^"]*\)".*/\1/p'"#;
 
 /// The scopes to ask for. Without any, an agent gets all it may have, unless those are patterns.
 fn scope(agent: &AgentRecord) -> String {

@@ -38,10 +38,7 @@ impl Password {
 /// Characters of a password that is made up: 120 random bits.
 const MADE_UP_CHARS: usize = 20;
 
-pub(super) fn get(
-    how: &PasswordArgs,
-    entropy: &dyn Entropy,
-) -> Result<Password, PasswordError> {
+pub(super) fn get(how: &PasswordArgs, entropy: &dyn Entropy) -> Result<Password, PasswordError> {
     if how.generate {
         // No prefix: it says nothing about itself. Characters of base64url, 6 bits each.
         let random = secret::mint("", entropy);

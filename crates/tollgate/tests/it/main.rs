@@ -8,6 +8,8 @@ mod bodies;
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
+mod credentials;
+#[cfg(test)]
 mod endpoints;
 #[cfg(test)]
 mod faults;
