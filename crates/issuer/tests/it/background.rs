@@ -1,8 +1,6 @@
 //! What goes on by itself: keys are made and learnt, what has ended is removed, and all of it stops
 //! with the issuer.
 
-#![expect(clippy::expect_used, reason = "in a test, what is missing is a failure")]
-
 use crate::house::{BEGIN, House, app};
 use std::sync::Arc;
 use std::time::Duration;

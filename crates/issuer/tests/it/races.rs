@@ -3,6 +3,8 @@
 //!
 //! `TOLLGATE_RACES` says how many rounds; the usual number keeps the suite short.
 
+#![expect(clippy::expect_used, reason = "in a test, what is missing is a failure")]
+
 use crate::detour::Detour;
 use crate::house::{BEGIN, House, Reply, refusal, settings};
 use std::sync::Arc;
