@@ -7,15 +7,17 @@
 //! In two steps, since who calls is asked in between (`identify.rs`): [`arrive`] looks at the head,
 //! [`read`] at the rest. The only maker of [`Framed`]. Next: `permit.rs`.
 
+mod media;
+
+pub(crate) use media::accepts;
+
 use crate::call::{Ask, Call, Post};
 use crate::identify::Caller;
 use crate::ledger::Ledger;
 use crate::listen;
 use crate::snapshot::{Route, Snapshot};
 use bytes::{Bytes, BytesMut};
-use http::header::{
-    ACCEPT, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ORIGIN, USER_AGENT,
-};
+use http::header::{ALLOW, CONTENT_LENGTH, ORIGIN, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method as HttpMethod, Request, Version};
 use http_body::Body as _;
@@ -116,8 +118,8 @@ pub async fn read(
     let session_id = head.headers.get(MCP_SESSION_ID).cloned();
     let ask = match head.method {
         HttpMethod::POST => {
-            check_media(&head.headers)?;
-            check_accept(&head.headers)?;
+            media::is_taken(&head.headers)?;
+            media::takes_answers(&head.headers)?;
             let bytes = read_body((head.version, &head.headers), body, snapshot).await?;
             Ask::Post(Box::new(judge(snapshot, &route, Some(&head.headers), bytes, ledger)?))
         }
@@ -156,7 +158,7 @@ pub(crate) async fn message(
     (head, body): (&Parts, Incoming),
     ledger: &mut Ledger,
 ) -> Result<Post, Refusal> {
-    check_media(&head.headers)?;
+    media::is_taken(&head.headers)?;
     let bytes = read_body((head.version, &head.headers), body, snapshot).await?;
     judge(snapshot, route, None, bytes, ledger)
 }
@@ -190,61 +192,6 @@ pub(crate) fn no_repeats(headers: &HeaderMap) -> Result<(), Refusal> {
             Err(Refusal::new(reason, format!("header `{name}` is given more than once")))
         }
     }
-}
-
-fn check_media(headers: &HeaderMap) -> Result<(), Refusal> {
-    let unsupported = |text| Err(Refusal::new(Reason::UnsupportedMedia, text));
-    let media = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-    // What nearly every client sends, without parsing.
-    if media != Some(b"application/json") && !media.is_some_and(is_json) {
-        return unsupported("send the message as `Content-Type: application/json` in UTF-8");
-    }
-    if headers.get(CONTENT_ENCODING).is_some_and(|value| value != "identity") {
-        return unsupported(
-            "send the body without `Content-Encoding`: it is not decompressed here",
-        );
-    }
-    Ok(())
-}
-
-/// Whether the client takes what a POST is answered with.
-fn check_accept(headers: &HeaderMap) -> Result<(), Refusal> {
-    if headers.get(ACCEPT).is_some_and(|value| value == "application/json, text/event-stream") {
-        return Ok(());
-    }
-    accepts(headers, "application/json").or_else(|_| accepts(headers, "text/event-stream"))
-}
-
-fn is_json(media: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(media) else { return false };
-    let mut parts = text.split(';').map(str::trim);
-    let is_json = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
-    is_json
-        && parts.all(|parameter| match parameter.split_once('=') {
-            Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
-                value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
-            }
-            _ => true,
-        })
-}
-
-/// Whether the client takes this kind of reply. A client that says nothing takes anything.
-pub(crate) fn accepts(headers: &HeaderMap, kind: &str) -> Result<(), Refusal> {
-    let mut given = headers.get_all(ACCEPT).iter().peekable();
-    if given.peek().is_none() {
-        return Ok(());
-    }
-    let takes = given.any(|value| {
-        let Ok(text) = value.to_str() else { return false };
-        let lower = text.to_ascii_lowercase();
-        let major = kind.split('/').next().unwrap_or("");
-        lower.contains(kind) || lower.contains("*/*") || lower.contains(&format!("{major}/*"))
-    });
-    if takes {
-        return Ok(());
-    }
-    let text = "send `Accept: application/json, text/event-stream`: the reply is one of the two";
-    Err(Refusal::new(Reason::NotAcceptable, text))
 }
 
 /// Reads the body whole. Over HTTP/1 the connection watches its pace; over HTTP/2 it cannot, so
