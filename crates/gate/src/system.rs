@@ -1,7 +1,8 @@
 //! The real clock and the real randomness.
 //!
-//! Wall time is taken once at the start and carried on by the monotonic clock, so that a jump of the
-//! machine's clock ends no session and revives none.
+//! What lasts within this process is measured by the monotonic clock, so that a small jump of the
+//! machine's clock ends nothing. What others have said the time of, in tokens and in stores, is held
+//! against the wall clock as it is now.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tollgate_core::clock::{Clock, Entropy, Millis};
@@ -10,13 +11,11 @@ use tollgate_core::clock::{Clock, Entropy, Millis};
 #[derive(Debug)]
 pub struct SystemClock {
     start: Instant,
-    start_unix_secs: u64,
 }
 
 impl Default for SystemClock {
     fn default() -> Self {
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { start: Instant::now(), start_unix_secs: unix.as_secs() }
+        Self { start: Instant::now() }
     }
 }
 
@@ -25,8 +24,11 @@ impl Clock for SystemClock {
         Millis(u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
+    // Read each time. Counted on from the start it would be behind that of other processes on the
+    // same store by a second, and after the machine slept by as long as it slept: tokens would
+    // outlive their `exp`, and new ones not be valid yet.
     fn unix_secs(&self) -> u64 {
-        self.start_unix_secs + self.start.elapsed().as_secs()
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
     }
 }
 
