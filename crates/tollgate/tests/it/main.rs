@@ -50,13 +50,19 @@ mod hub_resources;
 #[cfg(test)]
 mod hub_sessions;
 #[cfg(test)]
+mod identity_doors;
+#[cfg(test)]
 mod identity_faults;
 #[cfg(test)]
 mod identity_golden;
 #[cfg(test)]
 mod identity_house;
 #[cfg(test)]
+mod identity_lasting;
+#[cfg(test)]
 mod identity_principals;
+#[cfg(test)]
+mod identity_races;
 #[cfg(test)]
 mod identity_revocation;
 #[cfg(test)]
