@@ -141,7 +141,7 @@ pub async fn caller(
             // Boxed: few calls bring a new token, and every call would carry its size.
             None => Box::pin(verifier.verify(door, token)).await,
         },
-        (None, Some(certificate)) => match verifier.certificate(door, certificate) {
+        (None, Some(certificate)) => match verifier.certificate(door, certificate).await {
             Ok(Some(principal)) => Ok(principal),
             Ok(None) => return Err(challenge::missing(facts)),
             Err(denied) => Err(denied),

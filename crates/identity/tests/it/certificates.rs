@@ -2,7 +2,7 @@
 
 use crate::house::{FRONT, House, is_invalid, until};
 use rcgen::{CertificateParams, KeyPair, SanType, date_time_ymd};
-use tollgate_core::principal::{CERTIFICATES, Credential, Principal};
+use tollgate_core::principal::{CERTIFICATES, Credential};
 use tollgate_core::stores::{Revocable, Revocation};
 use tollgate_identity::Denied;
 use tollgate_identity::settings::CertificateName;
@@ -41,9 +41,7 @@ fn email(name: &str) -> SanType {
 
 /// Whom a certificate names.
 async fn agent(house: &House, der: &[u8]) -> Result<Option<String>, Denied> {
-    // Reads what is revoked, which nothing else does here.
-    let _: Result<Principal, Denied> = house.verify("x").await;
-    let principal = house.verifier.certificate(FRONT, der)?;
+    let principal = house.verifier.certificate(FRONT, der).await?;
     Ok(principal.map(|principal| {
         let proof = principal.proof().expect("a proof");
         assert_eq!((&*proof.issuer, proof.credential), (CERTIFICATES, Credential::Certificate));
@@ -125,9 +123,12 @@ async fn revoking_the_agent_ends_its_certificate() {
 }
 
 #[tokio::test]
-async fn before_anything_is_known_of_revocations_nobody_is_let_in() {
+async fn the_first_certificate_after_the_start_is_judged_by_what_is_revoked() {
     let house = house(Some(CertificateName::Dns));
     let der = san(vec![dns("ci.example.org")]);
-    let outcome = house.verifier.certificate(FRONT, &der);
-    assert!(crate::house::is_unavailable(&outcome));
+    let what = Revocable::Agent(String::from("ci.example.org"));
+    let revocation = Revocation { what, before: house.now(), until: u64::MAX };
+    house.sources.stores.revocations.revoke(revocation).await.expect("revoked");
+    assert!(is_invalid(&agent(&house, &der).await));
+    assert!(agent(&house, &san(vec![dns("other.example.org")])).await.is_ok());
 }
