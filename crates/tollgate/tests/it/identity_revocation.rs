@@ -64,7 +64,7 @@ impl Open {
     }
 
     /// Everything is over within this time, and not as if it were complete.
-    async fn is_cut(mut self, within: Duration) {
+    async fn ends(mut self, within: Duration) {
         let begun = Instant::now();
         loop {
             let answer = self.bearer.ask(testkit::post::good_call()).await;
@@ -88,7 +88,7 @@ impl Open {
     }
 
     /// Nothing is over.
-    async fn is_open(mut self) {
+    async fn lasts(mut self) {
         assert_eq!(self.bearer.call().await, 200);
         assert_eq!(self.bearer.ping(&self.session).await, 200);
         for (name, client) in [("GET", &mut self.stream), ("POST", &mut self.call)] {
@@ -116,8 +116,8 @@ async fn a_revoked_agent_is_cut_off_within_a_second_and_nobody_else() {
     let again = alice.bearer.clone();
     let revoked = command(&house.gate, &["agents", "revoke", "agent-a"]);
     assert_eq!(revoked["state"], "revoked", "{revoked}");
-    tokio::join!(alice.is_cut(AT_ONCE), bob.is_cut(AT_ONCE));
-    other.is_open().await;
+    tokio::join!(alice.ends(AT_ONCE), bob.ends(AT_ONCE));
+    other.lasts().await;
     let before = house.peer.bytes_seen();
     let renewed = Bearer::of(&house, voucher.token("alice", "agent-a"));
     assert_eq!((renewed.call().await, again.call().await), (401, 401));
@@ -186,11 +186,11 @@ async fn an_api_key_that_was_replaced_at_once_is_cut_off() {
     let rotated = command(&house.gate, &["agents", "rotate", "nightly", "--overlap", "0"]);
     let new = rotated["api_key"].as_str().expect("a new key");
     let renewed = Bearer::of(&house, new);
-    old.is_cut(AT_ONCE).await;
+    old.ends(AT_ONCE).await;
     // What was begun with a key that is not to be trusted any more is over, for its agent as well.
     assert_eq!(renewed.ping(&session).await, 404);
     assert_eq!(renewed.call().await, 200);
-    other.is_open().await;
+    other.lasts().await;
     command(&house.gate, &["agents", "revoke", "nightly"]);
     Open::is_gone(&renewed).await;
 }
@@ -233,8 +233,8 @@ async fn a_token_its_agent_gave_back_is_void_and_its_others_are_not() {
     let kept = Open::by(Bearer::of(&house, two)).await;
     let (status, answer) = form(&house, "/oauth/revoke", secret, &format!("token={one}")).await;
     assert_eq!(status, 200, "{answer}");
-    cut.is_cut(AT_ONCE).await;
-    kept.is_open().await;
+    cut.ends(AT_ONCE).await;
+    kept.lasts().await;
     command(&house.gate, &["agents", "revoke", "machine"]);
     let (status, answer) = form(&house, "/oauth/token", secret, &fields).await;
     assert_eq!((status, &answer["error"]), (401, &json!("invalid_client")), "{answer}");
@@ -250,9 +250,9 @@ async fn a_stream_does_not_outlive_its_token_and_the_session_does() {
     let short = Open::by(Bearer::of(&house, voucher.sign(&claims))).await;
     let session = short.session.clone();
     let long = Open::by(Bearer::of(&house, voucher.token("alice", "agent-a"))).await;
-    short.is_cut(Duration::from_secs(6)).await;
+    short.ends(Duration::from_secs(6)).await;
     let renewed = Bearer::of(&house, voucher.token("alice", "agent-a"));
     let post = legacy_post(&session, "ping", &json!({}));
     assert_eq!(renewed.ask(post).await.status, 200);
-    long.is_open().await;
+    long.lasts().await;
 }

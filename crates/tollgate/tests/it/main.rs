@@ -50,6 +50,8 @@ mod hub_resources;
 #[cfg(test)]
 mod hub_sessions;
 #[cfg(test)]
+mod identity_certificates;
+#[cfg(test)]
 mod identity_doors;
 #[cfg(test)]
 mod identity_faults;

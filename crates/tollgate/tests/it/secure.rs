@@ -19,15 +19,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-type Pair = (CertificateDer<'static>, PrivateKeyDer<'static>);
+pub(crate) type Pair = (CertificateDer<'static>, PrivateKeyDer<'static>);
 
 /// A CA, and a folder for what the gate reads.
-struct Office {
+pub(crate) struct Office {
     ca: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Office {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("parameters");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key");
@@ -35,7 +35,10 @@ impl Office {
     }
 
     /// A pair for `localhost`, made invalid by `change`.
-    fn issue(&self, change: impl FnOnce(&mut CertificateParams)) -> (rcgen::Certificate, KeyPair) {
+    pub(crate) fn issue(
+        &self,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> (rcgen::Certificate, KeyPair) {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(["localhost".to_owned()]).expect("parameters");
         change(&mut params);
@@ -49,19 +52,19 @@ impl Office {
     }
 
     /// Writes a new pair as `gate.crt` and `gate.key`; returns the certificate.
-    fn write_pair(&self, folder: &Path) -> CertificateDer<'static> {
+    pub(crate) fn write_pair(&self, folder: &Path) -> CertificateDer<'static> {
         let (certificate, key) = self.issue(|_| {});
         std::fs::write(folder.join("gate.key"), key.serialize_pem()).expect("a file");
         std::fs::write(folder.join("gate.crt"), certificate.pem()).expect("a file");
         certificate.der().clone()
     }
 
-    fn write_ca(&self, file: &Path) {
+    pub(crate) fn write_ca(&self, file: &Path) {
         std::fs::write(file, self.ca.pem()).expect("a file");
     }
 
     /// Connects as a client that trusts this CA and speaks these versions of HTTP.
-    async fn connect(
+    pub(crate) async fn connect(
         &self,
         address: SocketAddr,
         alpn: &[&str],
