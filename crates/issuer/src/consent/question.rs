@@ -11,7 +11,7 @@ use crate::desk::Desk;
 use crate::form::Form;
 use crate::pages::problem::Problem;
 use crate::pages::shown::shown;
-use crate::pages::{self, ConsentPage, Words, page};
+use crate::pages::{self, ConsentPage, Forms, Words, page};
 use crate::reply::Response;
 use crate::transaction::{Step, Transaction, form_token};
 use http::StatusCode;
@@ -63,7 +63,7 @@ impl Question<'_> {
             problem,
         };
         let status = if problem.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-        Ok(page(status, &of, Some(&transaction.redirect_uri)))
+        Ok(page(status, &of, Forms::Away))
     }
 
     /// The scopes left selected; `None` if none is, though some could have been: a token without
