@@ -14,6 +14,9 @@ mod show;
 
 mod usage;
 
+pub(crate) use add::add;
+pub(crate) use usage::ACCESS_TOKEN;
+
 use crate::cli::{AgentsAction, AgentsArgs};
 use crate::records::{self, Records};
 use std::path::{Path, PathBuf};
@@ -81,7 +84,7 @@ pub(crate) enum AgentsError {
 /// What keeps it from being carried out.
 pub(crate) fn run(args: &AgentsArgs) -> anyhow::Result<ExitCode> {
     records::with(&args.records, async |records| match &args.action {
-        AgentsAction::Add(new) => add::add(records, new).await,
+        AgentsAction::Add(new) => add(records, new).await,
         AgentsAction::List => show::list(records).await,
         AgentsAction::Show(which) => show::show(records, &which.name).await,
         AgentsAction::Rotate(how) => rotate::rotate(records, how).await,

@@ -188,7 +188,8 @@ routes:
 
     #[test]
     fn a_summary_says_how_upstreams_are_reached_and_no_secret() {
-        let checked = from_text("tollgate.yaml", FILE).unwrap_or_else(|report| panic!("{report}"));
+        let checked = from_text("tollgate.yaml", Path::new(""), FILE)
+            .unwrap_or_else(|report| panic!("{report}"));
         let text = summary(Path::new("tollgate.yaml"), &checked);
         let lines: Vec<&str> = text
             .lines()

@@ -5,8 +5,8 @@
 mod records;
 
 pub(crate) use records::{
-    AddAgentArgs, AddUserArgs, AgentArgs, AgentsAction, AgentsArgs, KeysAction, KeysArgs,
-    PasswdArgs, PasswordArgs, ProofArgs, RecordsArgs, RotateArgs, UserArgs, UsersAction, UsersArgs,
+    AddAgentArgs, AddUserArgs, AgentsAction, AgentsArgs, KeysAction, KeysArgs, PasswdArgs,
+    PasswordArgs, ProofArgs, RecordsArgs, RotateArgs, UsersAction, UsersArgs,
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
@@ -22,6 +22,7 @@ pub(crate) const EXIT_REFUSED: u8 = 2;
 const START_HERE: &str = "\
 Start here:
   tollgate demo                          a gate in front of a demo MCP server, with lines to paste
+  tollgate demo --identity               the same, for callers who prove who they are
   tollgate import FILE -o tollgate.yaml  the servers of your MCP client, behind a gate
   tollgate check --config tollgate.yaml  what is wrong with a configuration, and how to put it right
   tollgate doctor                        what keeps a gate from working, upstreams included
@@ -93,6 +94,9 @@ pub(crate) enum Command {
     /// Add, list and cut off agents
     #[command(long_about = records::AGENTS, after_long_help = records::AGENTS_NEXT)]
     Agents(AgentsArgs),
+    /// Add, list and lock local accounts
+    #[command(long_about = records::USERS, after_long_help = records::USERS_NEXT)]
+    Users(UsersArgs),
     /// List and rotate the signing keys of the gate's own issuer
     #[command(long_about = records::KEYS, after_long_help = records::KEYS_NEXT)]
     Keys(KeysArgs),
@@ -119,10 +123,13 @@ Next: `curl http://127.0.0.1:9090/status` shows upstreams, endpoints and session
 const DEMO: &str = "\
 Run a gate in front of a demo MCP server in two instances, without any configuration.
 
-Prints the URL, a client configuration to paste for common clients, and a `curl` line that calls a tool.";
+Prints the URL, a client configuration to paste for common clients, and a `curl` line that calls a tool. With \
+`--identity`, callers must prove who they are to the gate's own authorization server: it prints how an agent with a \
+secret and a person get in, and that nobody else does. What it stores then is gone when it ends.";
 const DEMO_NEXT: &str = "\
 Example:
   tollgate demo
+  tollgate demo --identity
 
 Next: write a configuration for a server of your own; `examples/minimal.yaml` has six lines.";
 
@@ -223,6 +230,9 @@ pub(crate) struct DemoArgs {
     /// Where the gate listens [default: 127.0.0.1:8484, or a free port when that is taken]
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<SocketAddr>,
+    /// Callers must prove who they are: with the gate's own authorization server, one agent and one person
+    #[arg(long)]
+    pub(crate) identity: bool,
 }
 
 /// Which file is checked.

@@ -121,12 +121,12 @@ fn load_with(path: &Path, environment: Environment<'_>) -> Result<Checked, Repor
     Ok(checked)
 }
 
-/// Judges a configuration that is not in a file, under a name for its reports.
+/// Judges a configuration that is not in a file, under a name for its reports and as if in this folder.
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub(crate) fn from_text(name: &str, source: &str) -> Result<Checked, Report> {
-    judge(Path::new(name), Path::new(""), source, &|name| std::env::var(name).ok())
+pub(crate) fn from_text(name: &str, folder: &Path, source: &str) -> Result<Checked, Report> {
+    judge(Path::new(name), folder, source, &|name| std::env::var(name).ok())
 }
 
 /// Judges the text of a file. `path` only names it in reports.

@@ -4,12 +4,20 @@
 //! it, read by the same reader, and the gate is started by the same code. What is printed is made
 //! by pure functions, so that tests can hold it to being true.
 //!
-//! Next: `tollgate_demo` for the server behind the gate.
+//! Next: `demo/governed.rs` for the one with identity; `tollgate_demo` for the server behind the gate.
+
+mod governed;
+
+mod scratch;
+
+pub(crate) use governed::{LetIn, settle};
+pub(crate) use scratch::Scratch;
 
 use serde_json::json;
 use std::future::Future;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -20,23 +28,29 @@ const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALH
 /// The instances behind the gate, by the name each tells its callers.
 const INSTANCES: [&str; 2] = ["demo-a", "demo-b"];
 
+/// The configuration file in the folder of a demonstration.
+const FILE: &str = "tollgate.yaml";
+
 /// A gate that has begun to listen.
 #[derive(Debug)]
 pub(crate) struct Started<E> {
     /// Where it listens.
     pub(crate) address: SocketAddr,
+    /// What gets in, where callers must prove who they are.
+    pub(crate) let_in: Option<LetIn>,
     /// Ready when the gate has stopped and drained.
     pub(crate) ended: E,
 }
 
 /// Runs the demonstration until the gate ends.
 ///
-/// `read` turns the text of a configuration file into what `start` takes; `start` starts the gate.
+/// With a folder, callers must prove who they are, and what that takes is stored there. `read` turns the text of a configuration file into what `start` takes; `start` starts the gate.
 ///
 /// # Errors
 /// When an instance cannot listen, when the gate does not start, or when the gate fails.
 pub(crate) async fn run<C, S, E>(
     listen: Option<SocketAddr>,
+    folder: Option<&Path>,
     read: impl FnOnce(&str) -> anyhow::Result<C>,
     start: impl FnOnce(C) -> S,
 ) -> anyhow::Result<()>
@@ -60,12 +74,25 @@ where
         Some(address) => address,
         None => free_address().await,
     };
-    let file = configuration(listen, &endpoints);
+    let mut file = configuration(listen, &endpoints);
+    if let Some(folder) = folder {
+        // Tokens are for a URL, so the port must be known before the gate starts.
+        let listen = if listen.port() == 0 { free_port(listen).await? } else { listen };
+        file = format!(
+            "{}issuer: {{ sign_in: accounts }}\nstores: {{ embedded: tollgate.db }}\n",
+            configuration(listen, &endpoints)
+        );
+        std::fs::write(folder.join(FILE), &file)?;
+    }
     let started = start(read(&file)?).await?;
     let url = format!("http://{}{PATH}", started.address);
     let mut out = std::io::stdout();
     // A closed standard output is no reason to stop serving.
-    let _closed = out.write_all(welcome(&url, &file).as_bytes()).and_then(|()| out.flush());
+    let text = match (&started.let_in, folder) {
+        (Some(let_in), Some(folder)) => governed::welcome(&url, let_in, &folder.join(FILE)),
+        (_, _) => welcome(&url, &file),
+    };
+    let _closed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     let ended = started.ended.await;
     stop.send_replace(true);
     while let Some(instance) = instances.join_next().await {
@@ -80,6 +107,11 @@ async fn free_address() -> SocketAddr {
         Ok(_free) => LISTEN,
         Err(_taken) => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
     }
+}
+
+/// A port that was free a moment ago.
+async fn free_port(listen: SocketAddr) -> std::io::Result<SocketAddr> {
+    TcpListener::bind(listen).await?.local_addr()
 }
 
 /// The configuration file of the demonstration.
@@ -109,14 +141,14 @@ fn welcome(url: &str, file: &str) -> String {
          Make it yours: put your servers into tollgate.yaml, then  tollgate serve --config tollgate.yaml\n\n\
          {}\n",
         INSTANCES.join(" and "),
-        curl(url),
-        clients(url),
+        curl(url, ""),
+        clients(url, false),
         indented(file),
     )
 }
 
 /// One command that calls a tool in the stateless era, whole on one line.
-fn curl(url: &str) -> String {
+fn curl(url: &str, options: &str) -> String {
     let meta = json!({
         "io.modelcontextprotocol/protocolVersion": STATELESS_VERSION,
         "io.modelcontextprotocol/clientCapabilities": {},
@@ -125,15 +157,18 @@ fn curl(url: &str) -> String {
     let params = json!({ "name": "count", "arguments": { "by": 2 }, "_meta": meta });
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
     format!(
-        "curl -sS {url} -H 'Content-Type: application/json' \
+        "curl -sS {options}{url} -H 'Content-Type: application/json' \
          -H 'Accept: application/json, text/event-stream' \
          -H 'MCP-Protocol-Version: {STATELESS_VERSION}' \
          -H 'Mcp-Method: tools/call' -H 'Mcp-Name: count' -d '{body}'"
     )
 }
 
-/// A configuration to paste for each common client.
-fn clients(url: &str) -> String {
+/// What is called from a shell, and shows what it was answered.
+const INSPECTOR: &str = "MCP Inspector";
+
+/// A configuration to paste for each common client, or for those in which people sign in.
+fn clients(url: &str, people_only: bool) -> String {
     let entries = [
         ("Claude Code", format!("claude mcp add --transport http tollgate-demo {url}")),
         (
@@ -158,13 +193,15 @@ fn clients(url: &str) -> String {
         ),
         ("Codex (~/.codex/config.toml)", format!("[mcp_servers.tollgate-demo]\nurl = \"{url}\"")),
         (
-            "MCP Inspector",
+            INSPECTOR,
             format!(
                 "npx @modelcontextprotocol/inspector --cli {url} --transport http --method tools/list"
             ),
         ),
     ];
-    entries.iter().map(|(client, text)| format!("  {client}\n{}\n", indented(text))).collect()
+    // A command that ends cannot wait for somebody to sign in.
+    let shown = entries.iter().filter(|(client, _)| !people_only || *client != INSPECTOR);
+    shown.map(|(client, text)| format!("  {client}\n{}\n", indented(text))).collect()
 }
 
 fn indented(text: &str) -> String {
@@ -194,7 +231,7 @@ mod tests {
 
     #[test]
     fn the_curl_line_is_one_line_whose_headers_mirror_its_body() {
-        let line = curl(URL);
+        let line = curl(URL, "");
         assert_eq!(line.lines().count(), 1);
         let body = line.split(" -d '").nth(1).expect("a body").trim_end_matches('\'');
         let body: Value = serde_json::from_str(body).expect("JSON");
@@ -213,7 +250,7 @@ mod tests {
 
     #[test]
     fn every_json_configuration_is_json_that_names_the_url() {
-        let text = clients(URL);
+        let text = clients(URL, false);
         let configurations: Vec<Value> = text
             .lines()
             .map(str::trim)
@@ -245,9 +282,9 @@ mod tests {
                 let up = tokio::net::TcpStream::connect(&address).await.is_ok();
                 seen.lock().expect("no panic").push((address, up));
             }
-            Ok(Started { address: address(8484), ended: async { Ok(()) } })
+            Ok(Started { address: address(8484), let_in: None, ended: async { Ok(()) } })
         };
-        run(Some(address(0)), read, start).await.expect("ends well");
+        run(Some(address(0)), None, read, start).await.expect("ends well");
         let seen = seen.into_inner().expect("no panic");
         assert_eq!(seen.iter().map(|(_, up)| *up).collect::<Vec<_>>(), [true, true]);
         for (address, _) in seen {

@@ -42,6 +42,8 @@ mod records;
 
 mod agents;
 
+mod users;
+
 mod keys;
 
 use clap::{CommandFactory as _, Parser as _};
@@ -76,6 +78,7 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor(args) => return doctor::run(args, &cli.log),
         Command::Tools(args) => return tools::run(args, &cli.log),
         Command::Agents(args) => return agents::run(args),
+        Command::Users(args) => return users::run(args),
         Command::Keys(args) => return keys::run(args),
         Command::Schema => schema::run()?,
         Command::Completions(args) => {

@@ -10,12 +10,12 @@ use tollgate_console::{
 use tollgate_gate::gate::Gate;
 use tollgate_gate::knowledge::{Found, Knowledge};
 use tollgate_gate::listen::Control;
-use tollgate_gate::settings::UpstreamEra;
+use tollgate_gate::settings::{IdentitySettings, UpstreamEra};
 use tollgate_gate::snapshot::Snapshot;
 use tollgate_gate::upstream::{self, Upstream};
 
 /// Capabilities whose sections this version does not have: nothing of them is enforced.
-const NOT_ENFORCED: [&str; 5] = ["identity", "policy", "limits", "audit", "telemetry"];
+const NOT_ENFORCED: [&str; 4] = ["policy", "limits", "audit", "telemetry"];
 
 /// The gate, as the admin listener sees it.
 pub(crate) struct Overview {
@@ -58,7 +58,7 @@ impl Subject for Overview {
             gate: self.gate_status(),
             routes: routes(&snapshot),
             upstreams: upstreams(&snapshot),
-            not_enforced: NOT_ENFORCED.map(String::from).to_vec(),
+            not_enforced: not_enforced(&snapshot.settings.identity),
         }
     }
 }
@@ -80,6 +80,12 @@ impl Overview {
             panics: status.panics,
         }
     }
+}
+
+fn not_enforced(identity: &IdentitySettings) -> Vec<String> {
+    let anonymous = !matches!(identity, IdentitySettings::Required(_));
+    let all = ["identity"].into_iter().filter(|_| anonymous).chain(NOT_ENFORCED);
+    all.map(String::from).collect()
 }
 
 fn routes(snapshot: &Snapshot) -> Vec<RouteStatus> {

@@ -6,7 +6,7 @@
 use crate::cli::{DemoArgs, EXIT_REFUSED, LogArgs, LogFormat, ServeArgs};
 use crate::config::watch::{Reason, Watch};
 use crate::config::{self, Checked, Report};
-use crate::demo::{self, Started};
+use crate::demo::{self, Scratch, Started};
 use crate::wire::{self, House};
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
@@ -17,6 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tollgate_core::bounds::{DESCRIPTORS_RESERVED, MIB};
 use tollgate_core::ids::UpstreamName;
 use tollgate_gate::settings::IdentitySettings;
+use tollgate_gate::system::SystemEntropy;
 use tracing_subscriber::EnvFilter;
 
 /// Runs the gate until it is told to stop.
@@ -204,7 +205,8 @@ fn reload(
     watch.follow(&checked.watched);
     if checked.settings == applied.settings
         && checked.issuer == applied.issuer
-        && reason == Reason::Changed {
+        && reason == Reason::Changed
+    {
         // A mistake may have been taken back.
         return house.overview.note_reload(None);
     }
@@ -248,10 +250,13 @@ const DEMO_GRACE: Duration = Duration::from_secs(2);
 pub(crate) fn demo(args: &DemoArgs, log: &LogArgs) -> anyhow::Result<()> {
     start_log(log)?;
     raise_file_limit();
+    let scratch = if args.identity { Some(Scratch::new(&SystemEntropy)?) } else { None };
+    let folder = scratch.as_ref().map(Scratch::path);
     let read = |text: &str| {
-        config::from_text("demo.yaml", text).map_err(|report| anyhow::anyhow!("{report}"))
+        let read = config::from_text("demo.yaml", folder.unwrap_or(Path::new("")), text);
+        read.map_err(|report| anyhow::anyhow!("{report}"))
     };
-    runtime()?.block_on(demo::run(args.listen, read, start_demo))
+    runtime()?.block_on(demo::run(args.listen, folder, read, start_demo))
 }
 
 async fn start_demo(
@@ -260,6 +265,7 @@ async fn start_demo(
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let admin = checked.admin;
+    let let_in = demo::settle(&checked).await?;
     let house = wire::build(checked, Some(admin)).await?;
     let address = house.address;
     let ended = async move {
@@ -270,5 +276,5 @@ async fn start_demo(
         house.stop(DEMO_GRACE).await;
         Ok(())
     };
-    Ok(Started { address, ended })
+    Ok(Started { address, let_in, ended })
 }

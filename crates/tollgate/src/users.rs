@@ -70,7 +70,11 @@ pub(crate) fn run(args: &UsersArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-async fn add(records: &Records, new: &AddUserArgs) -> Result<Told, UsersError> {
+/// Adds an account.
+///
+/// # Errors
+/// There is no password for it, or the name is taken.
+pub(crate) async fn add(records: &Records, new: &AddUserArgs) -> Result<Told, UsersError> {
     let name = &new.name;
     let fits = name.len() <= USER_NAME_BYTES_MAX && !name.chars().any(char::is_control);
     if !fits || name.is_empty() || name.trim() != name {

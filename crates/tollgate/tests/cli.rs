@@ -73,9 +73,20 @@ fn help_shows_the_first_commands_and_the_exit_codes() {
 
 #[test]
 fn every_command_has_an_example_and_a_next_step() {
-    for command in
-        ["serve", "demo", "check", "import", "connect", "doctor", "tools", "schema", "completions"]
-    {
+    for command in [
+        "serve",
+        "demo",
+        "check",
+        "import",
+        "connect",
+        "doctor",
+        "tools",
+        "agents",
+        "users",
+        "keys",
+        "schema",
+        "completions",
+    ] {
         let help = text(&tollgate(&[command, "--help"]).stdout);
         assert!(help.contains("Example:\n") && help.contains("Next: "), "{command}:\n{help}");
     }
@@ -93,6 +104,9 @@ fn completions_know_the_commands() {
             "connect",
             "doctor",
             "tools",
+            "agents",
+            "users",
+            "keys",
             "schema",
             "completions",
         ]

@@ -301,3 +301,50 @@ fn a_wrong_configuration_is_exit_code_2() {
     let gate = Gate::with("issuer: { url: \"ftp://a\" }");
     assert_eq!(gate.run_with("", &["agents", "list"]).status.code(), Some(2));
 }
+
+#[test]
+fn a_password_is_made_up_and_shown_once() {
+    let gate = Gate::with_issuer();
+    let added = gate.json(&["users", "add", "alice", "--group", "engineering", "--generate"]);
+    let password = added["password"].as_str().unwrap();
+    assert_eq!(password.len(), 20);
+    assert!(added["id"].as_str().unwrap().starts_with("user:"), "{added}");
+    assert!(gate.holds("alice") && !gate.holds(password));
+    let listed = gate.json(&["users", "list"]);
+    assert_eq!(
+        (&listed[0]["name"], &listed[0]["groups"][0]),
+        (&"alice".into(), &"engineering".into())
+    );
+    assert!(!listed.to_string().contains("argon2"), "{listed}");
+}
+
+#[test]
+fn a_password_is_read_and_judged() {
+    let gate = Gate::with_issuer();
+    let add = ["users", "add", "alice", "--password-stdin"];
+    assert!(gate.fails_with("short\n", &add).contains("at least 12 characters"));
+    assert!(gate.fails(&["users", "add", "alice"]).contains("use `--password-stdin`"));
+    assert_eq!(gate.json(&["users", "list"]), serde_json::json!([]));
+    let output = gate.run_with("correct horse battery\n", &add);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("horse"));
+    assert!(
+        gate.fails_with("correct horse battery\n", &add)
+            .contains("there is an account `alice` already")
+    );
+    assert!(gate.fails(&["users", "add", " bob", "--generate"]).contains("cannot be the name"));
+}
+
+#[test]
+fn somebody_is_locked_out_and_let_in_again() {
+    let gate = Gate::with_issuer();
+    gate.ok(&["users", "add", "alice", "--generate"]);
+    assert!(gate.ok(&["users", "lock", "alice"]).contains("locked"));
+    assert_eq!(gate.json(&["users", "list"])[0]["state"], "locked");
+    gate.ok(&["users", "unlock", "alice"]);
+    assert_eq!(gate.json(&["users", "list"])[0]["state"], "active");
+    assert!(gate.ok(&["users", "passwd", "alice", "--generate"]).contains("password  "));
+    gate.ok(&["users", "remove", "alice"]);
+    assert!(gate.fails(&["users", "lock", "alice"]).contains("there is no account `alice`"));
+    assert_eq!(gate.json(&["users", "list"]), serde_json::json!([]));
+}

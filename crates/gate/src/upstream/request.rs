@@ -260,6 +260,18 @@ mod tests {
     }
 
     #[test]
+    fn no_field_of_a_call_is_a_credential_and_the_gates_own_is_there_once() {
+        let theirs = [("authorization", "theirs"), ("kept", "1")];
+        let head = written(&lead(&[]), Method::POST, &theirs, "");
+        assert!(!head.contains("authorization") && head.contains("\r\nkept: 1\r\n"), "{head}");
+        let mut fields = Fields::new();
+        fields.authorize(&HeaderValue::from_static("Bearer ours"));
+        fields.add(&http::header::AUTHORIZATION, &HeaderValue::from_static("Bearer theirs"));
+        assert_eq!(fields.get(&http::header::AUTHORIZATION), Some(&b"Bearer ours"[..]));
+        assert_eq!(fields.iter().count(), 1);
+    }
+
+    #[test]
     fn head_has_target_host_fields_and_length() {
         assert_eq!(
             written(&lead(&[]), Method::POST, &[("a", "b")], &"x".repeat(1203)),

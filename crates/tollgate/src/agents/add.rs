@@ -16,7 +16,11 @@ use url::Url;
 /// Characters of an API key that name it in lists.
 const LABEL_CHARS: usize = 12;
 
-pub(super) async fn add(records: &Records, new: &AddAgentArgs) -> Result<Told, AgentsError> {
+/// Adds an agent.
+///
+/// # Errors
+/// It does not fit the configuration, or the name is taken.
+pub(crate) async fn add(records: &Records, new: &AddAgentArgs) -> Result<Told, AgentsError> {
     check(records, new)?;
     let (mut agent, proof) = agent(records, new)?;
     let expires = new.expires.map(|life| records.now.saturating_add(life.as_secs()));

@@ -19,6 +19,8 @@ mod upstreams;
 
 mod credential;
 
+mod tokens;
+
 mod stdio;
 
 pub(crate) use credential::is_own_header;
@@ -56,7 +58,7 @@ pub(super) fn check(raw: &Root, reading: &mut Reading<'_>) -> Option<Judged> {
     gate::public_url(raw, reading);
     let limits = gate::limits(front, reading);
     let sessions = sessions(&raw.sessions.value, reading);
-    let upstreams = upstreams::upstreams(raw, reading);
+    let upstreams = upstreams::upstreams(raw, &identity, reading);
     let routes = routes::routes(raw, reading);
     let settings = Settings {
         version: String::new(),

@@ -9,7 +9,7 @@ mod identity;
 
 mod issuer;
 
-pub(super) use credential::Credential;
+pub(super) use credential::{Credential, Exchange, TokenRequest};
 pub(super) use identity::RouteIdentity;
 pub(super) use identity::{Identity, Introspection, Issuer, KeysPlace, PrivateKey};
 pub(super) use issuer::{Life, OwnIssuer, Provider, Registration, Stores, Workload};

@@ -18,6 +18,7 @@ use tollgate_core::bounds::identity::{LEEWAY_SECS, TOKEN_BELIEVED_SECS};
 use tollgate_gate::settings::{Access, IdentitySettings, NamePolicy};
 use tollgate_identity::settings::{self as identity, Door, TokenSettings};
 use tollgate_issuer::settings::IssuerSettings;
+use tollgate_oauth::resource::Resource;
 use url::Url;
 
 /// What routes call the gate's own issuer.
@@ -258,9 +259,12 @@ fn door(
         scopes
     };
     let base = base.as_str().trim_end_matches('/');
+    let resource = format!("{base}{}", if row.name == "/" { "" } else { &row.name });
+    // A path that cannot be part of a URL is a mistake of its own.
+    let canonical = Resource::parse(&resource).map(|known| known.as_str().to_owned());
     Door {
         path: row.name.clone(),
-        resource: format!("{base}{}", if row.name == "/" { "" } else { &row.name }),
+        resource: canonical.unwrap_or(resource),
         issuers,
         scopes: scopes(&said.scopes.value),
         offered: scopes(&said.offered.value),

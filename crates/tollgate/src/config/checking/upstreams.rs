@@ -5,6 +5,7 @@
 
 use crate::config::checking::credential::credential;
 use crate::config::checking::stdio::stdio;
+use crate::config::checking::tokens;
 use crate::config::checking::{Pem, at_most, in_range, pem_file, within};
 use crate::config::collections::{OffOr, Row};
 use crate::config::cover::shown_name;
@@ -24,15 +25,19 @@ use tollgate_core::bounds::{
 };
 use tollgate_core::ids::UpstreamName;
 use tollgate_gate::settings::{
-    CredentialSettings, EjectionSettings, HealthSettings, Probe, SessionLoss, Transport,
-    UpstreamEra, UpstreamSettings, UpstreamTimeouts, UpstreamTls,
+    CredentialSettings, EjectionSettings, HealthSettings, IdentitySettings, Probe, SessionLoss,
+    Transport, UpstreamEra, UpstreamSettings, UpstreamTimeouts, UpstreamTls,
 };
 use url::Url;
 
 /// Longest name of an upstream. It becomes a prefix of tool names, which clients cap at 64.
 const NAME_MAX: usize = 32;
 
-pub(super) fn upstreams(raw: &Root, reading: &mut Reading<'_>) -> Vec<UpstreamSettings> {
+pub(super) fn upstreams(
+    raw: &Root,
+    identity: &IdentitySettings,
+    reading: &mut Reading<'_>,
+) -> Vec<UpstreamSettings> {
     let Some(table) = raw.upstreams.given() else { return Vec::new() };
     if table.value.0.len() > UPSTREAMS_MAX {
         reading.wrong(
@@ -42,10 +47,14 @@ pub(super) fn upstreams(raw: &Root, reading: &mut Reading<'_>) -> Vec<UpstreamSe
         );
         return Vec::new();
     }
-    table.value.0.iter().filter_map(|row| upstream(row, reading)).collect()
+    table.value.0.iter().filter_map(|row| upstream(row, identity, reading)).collect()
 }
 
-fn upstream(row: &Row<Upstream>, reading: &mut Reading<'_>) -> Option<UpstreamSettings> {
+fn upstream(
+    row: &Row<Upstream>,
+    identity: &IdentitySettings,
+    reading: &mut Reading<'_>,
+) -> Option<UpstreamSettings> {
     let name = &row.name;
     let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     if name.len() > NAME_MAX
@@ -64,6 +73,10 @@ fn upstream(row: &Row<Upstream>, reading: &mut Reading<'_>) -> Option<UpstreamSe
     }
     let raw = row.value.as_ref()?;
     let headers = raw.credential.given().map(|c| credential(&c.value, reading)).unwrap_or_default();
+    let shown = &shown_name(name);
+    let credential = raw.credential.given().map_or(CredentialSettings::None, |given| {
+        tokens::credential(shown, given, identity, reading)
+    });
     let Reached { transport, endpoints, tls, timeouts, health, ejection, resolve_every } =
         reached(row, raw, reading)?;
     Some(UpstreamSettings {
@@ -73,7 +86,7 @@ fn upstream(row: &Row<Upstream>, reading: &mut Reading<'_>) -> Option<UpstreamSe
         endpoints,
         tls,
         headers,
-        credential: CredentialSettings::None,
+        credential,
         sessions: match raw.sessions.value {
             Loss::Strict => SessionLoss::Strict,
             Loss::Recoverable => SessionLoss::Recoverable,
@@ -129,6 +142,16 @@ fn reached(row: &Row<Upstream>, raw: &Upstream, reading: &mut Reading<'_>) -> Op
     }
     if let Some(http) = raw.http.given() {
         return Some(over_http(name, http, reading));
+    }
+    let exchange = raw.credential.given().and_then(|given| given.value.exchange.given());
+    if let Some(exchange) = exchange {
+        reading.wrong(
+            &exchange.at,
+            format!(
+                "upstream `{name}` is not reached over `http`, so all callers share what it is sent"
+            ),
+            "use `client_credentials`, a token of the gate itself",
+        );
     }
     if let Some(sse) = raw.sse.given() {
         return Some(over_sse(name, &sse.value, reading));

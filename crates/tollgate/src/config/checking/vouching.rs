@@ -3,21 +3,21 @@
 //! What is given out is never shown: secrets and private keys stay in `Secret`.
 
 use crate::config::checking::identity::{BELIEVED_SECS_MAX, OWN};
+use crate::config::checking::tokens::{Proofs, proof};
 use crate::config::checking::{Pem, in_range, pem_file, span_in};
 use crate::config::collections::{List, Sections, WordOr};
 use crate::config::decode::{At, Key};
-use crate::config::issuers::{Discovered, NamedBy, SecretPlace, Signature};
-use crate::config::raw::{Introspection, Issuer, KeysPlace, PrivateKey};
+use crate::config::issuers::{Discovered, NamedBy, Signature};
+use crate::config::raw::{Introspection, Issuer, KeysPlace};
 use crate::config::reading::Reading;
 use crate::config::report::Pos;
 use crate::config::scalars::Text;
 use crate::config::values::FilePath;
 use std::collections::HashSet;
 use std::path::PathBuf;
-use tollgate_core::ids::Secret;
 use tollgate_identity::settings::{
-    self as identity, CertificateName, ClaimNames, ClientCredential, ClientProof, IssuerSettings,
-    KeysAt, TokenSettings,
+    self as identity, CertificateName, ClaimNames, ClientCredential, IssuerSettings, KeysAt,
+    TokenSettings,
 };
 use tollgate_oauth::keys::Alg;
 use url::Url;
@@ -185,42 +185,17 @@ fn introspection(
     let key = format!("introspection.believed` of issuer `{name}");
     span_in(&raw.believed, &key, BELIEVED_SECS_MAX, reading);
     in_range(&raw.at_once, "introspection.at_once", 1..=10_000, reading);
-    let proof = match (&raw.client_secret, &raw.private_key) {
-        (Key::Given(secret), Key::Absent) => {
-            let secret = secret.value.0.clone();
-            match raw.secret_in.value {
-                SecretPlace::Basic => Some(ClientProof::SecretBasic(secret)),
-                SecretPlace::Post => Some(ClientProof::SecretPost(secret)),
-            }
-        }
-        (Key::Absent, Key::Given(key)) => private_key(&key.value, reading),
-        (Key::Wrong, _) | (_, Key::Wrong) => None,
-        (Key::Absent, Key::Absent) | (Key::Given(_), Key::Given(_)) => {
-            let message = format!(
-                "`introspection` of issuer `{name}` takes exactly one of `client_secret` and `private_key`"
-            );
-            reading.wrong(at, message, "write `client_secret: \"${env:NAME}\"`, or `private_key: { file: gate.key, algorithm: ES256 }`");
-            None
-        }
+    let proofs = Proofs {
+        secret: &raw.client_secret,
+        secret_in: raw.secret_in.value,
+        private_key: &raw.private_key,
     };
+    let proof = proof(&proofs, &format!("`introspection` of issuer `{name}`"), at, reading);
     Some(identity::Introspection {
         url: raw.url.given().map(|url| url.value.0.clone()),
         client: ClientCredential { id: raw.client_id.given()?.value.value.clone(), proof: proof? },
         believed: raw.believed.value.0,
         at_once: raw.at_once.value.0,
-    })
-}
-
-fn private_key(raw: &PrivateKey, reading: &mut Reading<'_>) -> Option<ClientProof> {
-    let file = raw.file.given()?;
-    pem_file(Some(file), Pem::PrivateKey, reading)?;
-    let FilePath { value, typed } = &file.value;
-    let (_, content) = reading.file(value, typed, &file.at)?;
-    let pem = String::from_utf8_lossy(&content).into_owned();
-    Some(ClientProof::PrivateKey {
-        pem: Secret::new(pem),
-        algorithm: raw.algorithm.given()?.value.alg(),
-        kid: raw.kid.given().map(|kid| kid.value.value.clone()),
     })
 }
 

@@ -5,7 +5,7 @@ use crate::config::tests::{MINIMAL, judged, judged_in};
 use std::path::Path;
 use std::time::Duration;
 use tollgate_core::bounds;
-use tollgate_gate::settings::{Access, IdentitySettings};
+use tollgate_gate::settings::{Access, CredentialSettings, IdentitySettings, TokenEndpoint};
 use tollgate_identity::settings::{
     CertificateName, ClaimNames, ClientProof, Introspection, KeysAt, TokenSettings,
 };
@@ -192,4 +192,51 @@ issuer:
     assert_eq!((issuer.life.refresh_token, issuer.life.grant), (day, day));
     assert_eq!(issuer.life.signing_key_ahead, issuer.life.signing_key);
     assert_eq!(issuer.algorithm, Alg::EdDsa);
+}
+
+#[test]
+fn an_upstream_is_shown_a_token_of_the_gate_or_one_for_each_principal() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("gate.pem"), "-----BEGIN PRIVATE KEY-----\n").unwrap();
+    let source = "identity: { issuers: [{ name: corp, url: \"https://corp/\" }] }
+upstreams:
+  a:
+    http: { url: \"https://a/mcp\" }
+    credential:
+      header: { X-Tenant: t }
+      client_credentials: { issuer: \"https://as/\", client_id: gate, client_secret: \"${env:TOKEN}\", scopes: [x], resources: [\"https://a/mcp\"], audience: a }
+  b:
+    http: { url: \"https://b/mcp\" }
+    credential:
+      exchange:
+        request: { token_url: \"https://as/token\", client_id: gate, private_key: { file: gate.pem, algorithm: ES256 } }
+        assertion: { issuer: \"https://gate\", audience: as, issuers: [corp], private_key: { file: gate.pem, algorithm: EdDSA, kid: k } }
+routes:
+  /mcp: { upstreams: [a, b] }
+";
+    let checked = judged_in(folder.path(), source).unwrap_or_else(|report| panic!("{report}"));
+    let [a, b] = checked.settings.upstreams.as_slice() else { panic!() };
+    assert_eq!(a.headers[0].0, "x-tenant");
+    let CredentialSettings::ClientCredentials(request) = &a.credential else {
+        panic!("{:?}", a.credential)
+    };
+    assert_eq!(request.server.at, TokenEndpoint::Issuer("https://as/".to_owned()));
+    assert_eq!((request.client.id.as_str(), request.scopes.join(" ")), ("gate", "x".to_owned()));
+    assert!(matches!(&request.client.proof, ClientProof::SecretBasic(_)));
+    assert_eq!(
+        (request.resources.clone(), request.audience.as_deref()),
+        (vec!["https://a/mcp".to_owned()], Some("a"))
+    );
+    let CredentialSettings::Exchange(exchange) = &b.credential else {
+        panic!("{:?}", b.credential)
+    };
+    assert!(
+        matches!(&exchange.request.server.at, TokenEndpoint::Url(url) if url.path() == "/token")
+    );
+    // By the name the issuer has in tokens, not by the one it has in the file.
+    assert_eq!(exchange.assertion.of_issuers, ["https://corp/"]);
+    assert_eq!(
+        (exchange.assertion.audience.as_deref(), exchange.assertion.key.algorithm),
+        (Some("as"), Alg::EdDsa)
+    );
 }
