@@ -3,12 +3,13 @@
 //! Everything runs on loopback, in interleaved rounds, and is ended by process id, also on Ctrl-C. It
 //! is never part of the tests: it takes minutes and wants the machine for itself.
 //!
-//! In the order a reader needs them: what is measured (`cells`; `hub` for many upstreams at once),
+//! In the order a reader needs them: what is measured (`cells`; `hub` for many upstreams at once; `identity` for who calls),
 //! between what (`lanes`), with what (`processes`, `load`, `holding`), and what is made of it (`records`, `ratios`, `table`, `report`).
 
 mod cells;
 mod holding;
 mod hub;
+mod identity;
 mod lanes;
 mod load;
 mod machine;
@@ -43,7 +44,7 @@ struct Flags {
     #[arg(long)]
     quick: bool,
     /// Only cells whose name contains this (`legacy/json_1k`, `rate-1000`, `memory`, `listening`,
-    /// `hub-list`, `hub-call`).
+    /// `hub-list`, `hub-call`, `identity`).
     #[arg(long)]
     only: Vec<String>,
     /// Write all raw numbers to this file.
@@ -90,8 +91,9 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>) -> anyhow::Result<()> {
     })?;
     let cells = Cell::chosen(&flags.only);
     let hub = if flags.skip_tollgate { Vec::new() } else { hub::chosen(&flags.only) };
+    let has_identity = !flags.skip_tollgate && identity::is_chosen(&flags.only);
     anyhow::ensure!(
-        !cells.is_empty() || !hub.is_empty(),
+        !cells.is_empty() || !hub.is_empty() || has_identity,
         "no cell has a name with {:?}",
         flags.only
     );
@@ -108,8 +110,11 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>) -> anyhow::Result<()> {
     }
     let (rounds, seconds) = (flags.rounds, flags.seconds);
     let settings = hub::HubSettings { rounds, seconds, warmup: WARMUP_SECS };
-    let hub = hub::measure(&stage, &hub, settings)?;
-    publish(&flags, &stage, (&cells, &records), &hub)
+    let mut more = hub::measure(&stage, &hub, settings)?;
+    if has_identity {
+        more.push_str(&identity::measure(&stage, settings)?);
+    }
+    publish(&flags, &stage, (&cells, &records), &more)
 }
 
 fn measure_round(
@@ -151,14 +156,14 @@ fn publish(
     flags: &Flags,
     stage: &Stage,
     (cells, records): (&[Cell], &Records),
-    hub: &str,
+    more: &str,
 ) -> anyhow::Result<()> {
     let machine = machine::Machine::read(stage);
     let mut text = format!("{}\n", machine.sentence());
     if !cells.is_empty() {
         text.push_str(&format!("\n{}", table::draw(cells, records, &stage.absent())));
     }
-    text.push_str(hub);
+    text.push_str(more);
     for note in stage.notes().into_iter().chain(records.notes()) {
         text.push_str(&format!("\n- {note}"));
     }

@@ -36,8 +36,6 @@ pub(crate) struct ApiKeys {
     issuer: Arc<str>,
     turns: Semaphore,
     complaint: Complaint,
-    /// Never ends: a key that was good is ended by its time or by a revocation.
-    eras: Eras,
 }
 
 /// What a look-up is judged by.
@@ -48,7 +46,8 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) now: u64,
     /// How long an answer is believed.
     pub(crate) believed: Duration,
-    /// Ends when the store changes: a key that was just made is not refused for an earlier guess.
+    /// End when the store changes: then keys are looked up again, so that one that was just made is
+    /// not refused for an earlier guess, and one that was just ended is not let in any more.
     pub(crate) store_eras: &'a Eras,
 }
 
@@ -57,7 +56,7 @@ impl ApiKeys {
     pub(crate) fn new(agents: Arc<dyn Agents>) -> Self {
         let turns = Semaphore::new(API_KEY_LOOKUPS_MAX);
         let complaint = Complaint::default();
-        Self { agents, issuer: API_KEYS.into(), turns, complaint, eras: Eras::default() }
+        Self { agents, issuer: API_KEYS.into(), turns, complaint }
     }
 
     /// What the key proves at that route.
@@ -95,7 +94,7 @@ impl ApiKeys {
         proof.groups = names::sorted(record.groups.iter().map(String::as_str));
         proof.expires = record.expires;
         proof.revocable = vec![Revocable::api_key(&record.digest)];
-        Ok(Finding { proof: Arc::new(proof), lasting: Lasting { until, era: self.eras.now() } })
+        Ok(Finding { proof: Arc::new(proof), lasting: Lasting { until, era } })
     }
 
     async fn look_up(&self, digest: Digest) -> Result<Option<ApiKeyRecord>, StoreError> {

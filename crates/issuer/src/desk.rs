@@ -13,6 +13,7 @@ use std::sync::Arc;
 use tollgate_core::clock::{Clock, Entropy};
 use tollgate_core::ids::Secret;
 use tollgate_core::stores::Stores;
+use tollgate_oauth::resource::Resource;
 use tollgate_outbound::{Fetcher, Trust};
 
 /// What all endpoints share.
@@ -75,8 +76,9 @@ impl Desk {
         format!("{}{path}", self.issuer)
     }
 
-    /// The route behind a resource identifier.
+    /// The route behind a resource identifier, however the operator or the client spells it.
     pub(crate) fn resource(&self, identifier: &str) -> Option<&ResourceSettings> {
-        self.settings.resources.iter().find(|resource| resource.identifier == identifier)
+        let named = Resource::parse(identifier).ok()?;
+        self.settings.resources.iter().find(|resource| named.is(&resource.identifier))
     }
 }

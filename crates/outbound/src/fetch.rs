@@ -18,6 +18,7 @@ use rustls::pki_types::ServerName;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
@@ -27,6 +28,9 @@ use tollgate_core::bounds::outbound::{
     FETCH_ADDRESSES_JUDGED_MAX, FETCH_ADDRESSES_MAX, FETCHES_MAX,
 };
 use url::{Host, Url};
+
+/// No fetch is waited for longer, whatever it is given: a sum of times must not overflow.
+const LIMIT_MAX: Duration = Duration::from_secs(3_600);
 
 /// Fetches. Clones share its bounds and are cheap.
 #[derive(Clone)]
@@ -57,7 +61,7 @@ impl Fetcher {
     /// Asks, once. Dropping the future ends the connection.
     pub async fn send(&self, ask: Ask<'_>) -> Result<Answer, FetchFault> {
         let place = Place::judge(ask.url, ask.reach)?;
-        let until = Instant::now() + ask.limit;
+        let until = Instant::now() + ask.limit.min(LIMIT_MAX);
         let Ok(Ok(_turn)) = timeout_at(until, self.turns.acquire()).await else {
             return Err(FetchFault::Busy);
         };

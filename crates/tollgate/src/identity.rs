@@ -61,7 +61,8 @@ impl Identity {
             None => None,
             Some(settings) => {
                 let seal = browser_seal(wanted.keys, &*entropy);
-                let around = Around { stores: stores.clone(), clock: clock.clone(), entropy, keys, seal };
+                let around =
+                    Around { stores: stores.clone(), clock: clock.clone(), entropy, keys, seal };
                 let issuer = around.build(settings)?;
                 issuer.start().await.context("issuer")?;
                 issuer.start_background();

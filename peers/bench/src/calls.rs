@@ -21,6 +21,8 @@ pub struct CallRequest {
     bytes: Vec<u8>,
     ids_at: Vec<usize>,
     id: u64,
+    /// The same with a token in it, made anew for each call.
+    proven: Vec<u8>,
 }
 
 impl CallRequest {
@@ -48,7 +50,7 @@ impl CallRequest {
             .filter(|(_, window)| *window == mark.as_bytes())
             .map(|(at, _)| at)
             .collect();
-        Self { bytes, ids_at, id: FIRST_ID }
+        Self { bytes, ids_at, id: FIRST_ID, proven: Vec::new() }
     }
 
     /// Stamps the next id and returns the request with it.
@@ -59,6 +61,19 @@ impl CallRequest {
             self.bytes[*at..*at + ID_DIGITS].copy_from_slice(digits.as_bytes());
         }
         &self.bytes
+    }
+
+    /// Stamps the next id and returns the request with it and with a token.
+    pub fn stamp_with(&mut self, token: &str) -> &[u8] {
+        self.stamp();
+        let line = self.bytes.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        self.proven.clear();
+        self.proven.extend_from_slice(&self.bytes[..line]);
+        self.proven.extend_from_slice(b"Authorization: Bearer ");
+        self.proven.extend_from_slice(token.as_bytes());
+        self.proven.extend_from_slice(b"\r\n");
+        self.proven.extend_from_slice(&self.bytes[line..]);
+        &self.proven
     }
 
     /// The id stamped last.
@@ -125,6 +140,14 @@ fn post(host: &str, path: &str, headers: &str, body: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_stands_among_the_headers() {
+        let mut call = CallRequest::new("h", "/mcp", "json_1k", None);
+        let text = String::from_utf8(call.stamp_with("t1").to_vec()).unwrap();
+        assert!(text.starts_with("POST /mcp HTTP/1.1\r\nAuthorization: Bearer t1\r\nHost: h\r\n"));
+        assert_eq!(text.matches("1000000001").count(), 2);
+    }
 
     #[test]
     fn each_call_carries_its_own_id_and_token() {

@@ -6,6 +6,7 @@
 
 use crate::calls;
 use crate::replies::ReplyError;
+use crate::tokens::Tokens;
 use crate::tools::{Era, Tool};
 use crate::wire::{Chunks, Length, ReplyHead, WireError, reply_head};
 use bytes::BytesMut;
@@ -32,6 +33,9 @@ pub enum LoadError {
     /// The peer closed the connection within a reply, or without saying so before.
     #[error("the connection was closed before the reply was complete")]
     Closed,
+    /// Every fresh token was sent.
+    #[error("all {0} tokens were sent: make more, or measure for less time")]
+    TokensUsed(usize),
     /// No reply.
     #[error("no reply within {REPLY_SECS_MAX} s")]
     Silent,
@@ -57,6 +61,8 @@ pub struct Door {
     pub era: Era,
     /// What the names of tools begin with there.
     pub prefix: String,
+    /// What calls carry, if anything.
+    pub tokens: Option<Tokens>,
 }
 
 impl Door {

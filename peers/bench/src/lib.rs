@@ -7,6 +7,7 @@
 //!
 //! In the order a reader needs them: what is called, how it travels, who judges it, who calls it.
 
+pub mod tokens;
 pub mod tools;
 pub mod wire;
 

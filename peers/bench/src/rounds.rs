@@ -206,7 +206,11 @@ impl Caller {
     }
 
     async fn call(&mut self, tally: &Tally) -> Result<(), LoadError> {
-        self.connection.send(self.request.stamp()).await?;
+        let request = match &self.door.tokens {
+            None => self.request.stamp(),
+            Some(tokens) => self.request.stamp_with(tokens.next()?),
+        };
+        self.connection.send(request).await?;
         let head = self.connection.reply().await?;
         let id = self.request.id();
         let body = self.connection.body();

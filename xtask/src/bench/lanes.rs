@@ -210,6 +210,32 @@ impl Stage {
         Ok(Door { lane, addr, upstream: upstream.addr, running: Some(running) })
     }
 
+    /// Starts the gate with a configuration of its own, in a folder of its own.
+    pub(crate) fn open_configured(
+        &self,
+        upstream: &Upstream,
+        config: impl FnOnce(&Path, SocketAddr, SocketAddr) -> anyhow::Result<String>,
+    ) -> anyhow::Result<(Door, PathBuf)> {
+        let (addr, admin) = (free_address()?, free_address()?);
+        let folder = self.folder.join(format!("configured-{}", addr.port()));
+        fs::create_dir_all(&folder)?;
+        let file = folder.join("tollgate.yaml");
+        fs::write(&file, config(&folder, addr, admin)?)?;
+        let gate = self.gate.as_deref().context("there is no gate")?;
+        let mut command = command(gate, self.place(PROXY_CORE));
+        command.arg("serve").arg("--config").arg(&file);
+        let log = fs::File::create(file.with_extension("log"))?;
+        command.stdout(log.try_clone()?).stderr(log);
+        let mut running = Running::start(command)?;
+        running.wait_for(addr, Duration::from_millis(5)).with_context(|| {
+            let log = fs::read_to_string(file.with_extension("log")).unwrap_or_default();
+            format!("the gate does not start: {}", log.trim())
+        })?;
+        let door =
+            Door { lane: Lane::Tollgate, addr, upstream: upstream.addr, running: Some(running) };
+        Ok((door, file))
+    }
+
     /// Starts a lane's bare program, unpinned, and tells how long it took to listen.
     pub(crate) fn time_to_listen(&self, lane: Lane, up: &Upstream) -> anyhow::Result<Duration> {
         let addresses = (free_address()?, free_address()?);

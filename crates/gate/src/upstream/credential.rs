@@ -257,3 +257,31 @@ impl Slots {
         part.entry(caller).or_default().clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{PARTS, Slots};
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::sync::Arc;
+    use tokio::time::Instant;
+    use tollgate_core::bounds::outbound::BORROWED_MAX;
+    use tollgate_core::principal::CallerKey;
+
+    fn caller(number: usize) -> CallerKey {
+        let bits = u32::try_from(number).expect("small");
+        CallerKey::of_address(IpAddr::V4(Ipv4Addr::from_bits(bits)))
+    }
+
+    #[test]
+    fn a_principal_keeps_its_slot_and_slots_are_bounded() {
+        let (slots, now) = (Slots::default(), Instant::now());
+        assert!(Arc::ptr_eq(&slots.of(caller(1), now), &slots.of(caller(1), now)));
+        assert!(!Arc::ptr_eq(&slots.of(caller(1), now), &slots.of(caller(2), now)));
+        for number in 0..BORROWED_MAX * 2 {
+            slots.of(caller(number), now);
+        }
+        let kept: Vec<_> = slots.0.iter().map(|part| part.lock().len()).collect();
+        assert!(kept.iter().sum::<usize>() <= BORROWED_MAX, "{kept:?}");
+        assert!(kept.iter().all(|kept| *kept <= BORROWED_MAX / PARTS), "{kept:?}");
+    }
+}

@@ -126,6 +126,25 @@ async fn revoking_a_key_or_its_agent_ends_it() {
 }
 
 #[tokio::test]
+async fn a_key_whose_record_ends_is_refused_within_a_second() {
+    for is_revoked in [true, false] {
+        let house = House::with(vec![]);
+        add(&house, record(&house, &text('a'))).await;
+        house.verifier.start_background();
+        house.proof(&text('a')).await;
+        let (agents, now) = (&house.sources.stores.agents, house.now());
+        let begun = tokio::time::Instant::now();
+        match is_revoked {
+            true => assert_eq!(agents.revoke_keys("ci", None, now).await.expect("done").len(), 1),
+            false => assert!(agents.end_key(secret::digest(&text('a')), now).await.expect("done")),
+        }
+        let is_refused = || async { is_invalid(&house.verify(&text('a')).await) };
+        crate::house::until("the key is refused", is_refused).await;
+        assert!(begun.elapsed().as_millis() < 1_000);
+    }
+}
+
+#[tokio::test]
 async fn while_the_store_is_away_a_key_is_not_called_bad() {
     let mut house = House::with(vec![]);
     house.sources.stores.agents = Arc::new(Away);
@@ -167,6 +186,9 @@ impl Agents for Away {
         away()
     }
     fn keys_of<'a>(&'a self, _: Option<&'a str>) -> Pending<'a, Vec<ApiKeyRecord>> {
+        away()
+    }
+    fn end_key(&self, _: Digest, _: u64) -> Pending<'_, bool> {
         away()
     }
     fn revoke_keys<'a>(

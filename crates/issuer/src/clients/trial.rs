@@ -247,5 +247,5 @@ pub(crate) fn form(text: &str) -> Form {
 /// A request with a body, from this address.
 pub(crate) fn request(head: Parts, body: &str, peer: &str) -> Request {
     let peer = peer.parse().expect("an address");
-    Request { head, body: Bytes::copy_from_slice(body.as_bytes()), peer, is_tls: true }
+    Request { head, body: Bytes::copy_from_slice(body.as_bytes()), peer }
 }

@@ -38,7 +38,7 @@ pub(crate) async fn answer(
     };
     let judged = judge(desk, client, &record, (redirect_uri, verifier))
         .and_then(|()| match resource {
-            Some(named) if named.as_str() != record.resource => Err(OAuthError::invalid_target(
+            Some(named) if !named.is(&record.resource) => Err(OAuthError::invalid_target(
                 "the code was given for another `resource` than this request names",
             )),
             _ => Ok(()),

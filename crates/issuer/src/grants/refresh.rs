@@ -38,7 +38,7 @@ pub(crate) async fn answer(
         ending::contain(desk, client.id(), &record.grant, why).await?;
         return Err(unusable());
     }
-    if resource.is_some_and(|named| named.as_str() != record.resource) {
+    if resource.is_some_and(|named| !named.is(&record.resource)) {
         return Err(OAuthError::invalid_target(
             "the refresh token was given for another `resource` than this request names",
         ));

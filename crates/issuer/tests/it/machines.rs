@@ -139,3 +139,16 @@ async fn the_use_of_an_agent_is_noted_once_a_day() {
     house.pass(1);
     assert_eq!(used().await, Some(BEGIN + 86_400));
 }
+
+#[tokio::test]
+async fn a_resource_is_known_however_the_operator_spells_it_and_named_as_the_operator_does() {
+    let mut spelled = settings();
+    spelled.resources[0].identifier = "https://Gate.example:443/".to_owned();
+    let house = House::with(spelled).await;
+    house.add(machine("bot")).await;
+    for resource in ["https://gate.example", "https://gate.example/"] {
+        let reply = house.credentials("bot", &[("resource", resource)]).await;
+        let claims = house.read(&reply.text("access_token")).expect("a token");
+        assert_eq!(claims.audience, ["https://Gate.example:443/"]);
+    }
+}

@@ -3,6 +3,7 @@
 //! `house.rs` is what all stand on: an issuer whose clock only the test moves. Codes and refresh
 //! tokens are put into the stores as sign-in and consent would.
 
+mod background;
 mod bodies;
 mod clients;
 mod code;
@@ -14,5 +15,6 @@ mod metadata;
 mod outage;
 mod races;
 mod refresh;
+mod registration;
 mod revocation;
 mod workload;

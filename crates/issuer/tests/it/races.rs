@@ -3,6 +3,8 @@
 //!
 //! `TOLLGATE_RACES` says how many rounds; the usual number keeps the suite short.
 
+#![expect(clippy::expect_used, reason = "in a test, what is missing is a failure")]
+
 use crate::detour::Detour;
 use crate::house::{BEGIN, House, Reply, refusal, settings};
 use std::sync::Arc;
@@ -35,14 +37,21 @@ where
 }
 
 /// Says the tokens of the only winner, if there is one, after checking that all others lost.
+///
+/// SQLite gives up on those that waited too long for their turn, which is no verdict on their code.
 fn winner(replies: &[Reply]) -> Option<(String, String)> {
     let (won, lost): (Vec<&Reply>, Vec<&Reply>) =
         replies.iter().partition(|reply| reply.status == 200);
     for reply in &lost {
-        assert_eq!(reply.refusal(), refusal(400, "invalid_grant"));
+        let verdict = reply.refusal();
+        assert!(verdict == refusal(400, "invalid_grant") || is_busy(reply), "{verdict:?}");
     }
     assert!(won.len() <= 1, "{} of {AT_ONCE} got tokens", won.len());
     won.first().map(|reply| (reply.text("access_token"), reply.text("refresh_token")))
+}
+
+fn is_busy(reply: &Reply) -> bool {
+    reply.refusal() == refusal(503, "temporarily_unavailable")
 }
 
 async fn nothing_is_left(house: &House, tokens: Option<(String, String)>) {
@@ -85,7 +94,9 @@ async fn redeem_at_once(houses: &[Arc<House>; 2], rounds: usize) {
             let code = Arc::clone(&code);
             async move { house.redeem("app", &code).await }
         });
-        nothing_is_left(&houses[0], winner(&replies.await)).await;
+        let tokens = winner(&replies.await);
+        while is_busy(&houses[0].redeem("app", &code).await) {}
+        nothing_is_left(&houses[0], tokens).await;
         forget(&houses[0]).await;
     }
 }
@@ -98,8 +109,11 @@ async fn refresh_at_once(houses: &[Arc<House>; 2], rounds: usize) {
             let token = Arc::clone(&token);
             async move { house.refresh("app", &token, &[]).await }
         });
-        let tokens = winner(&replies.await);
-        assert!(tokens.is_some(), "whoever was first had a good token");
+        let replies = replies.await;
+        let tokens = winner(&replies);
+        let is_clear = !replies.iter().any(is_busy);
+        assert!(tokens.is_some() || !is_clear, "whoever was first had a good token");
+        while is_busy(&houses[0].refresh("app", &token, &[]).await) {}
         nothing_is_left(&houses[0], tokens).await;
         assert!(!houses[0].is_active(&access).await, "the first access token is still good");
         forget(&houses[0]).await;

@@ -79,6 +79,8 @@ mod stdio_noise;
 mod stdio_sharing;
 #[cfg(test)]
 mod streams;
+#[cfg(test)]
+mod upstream_tokens;
 
 /// The gate under test.
 #[cfg(test)]

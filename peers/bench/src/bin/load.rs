@@ -10,10 +10,12 @@ use bench_peers::held;
 use bench_peers::leash::wait_for_end_of_input;
 use bench_peers::lists;
 use bench_peers::rounds::{self, Plan};
+use bench_peers::tokens::Tokens;
 use bench_peers::tools::{Era, tool};
 use clap::{Parser, Subcommand};
 use std::io::Write;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::runtime::LocalOptions;
 use tokio::time::timeout;
@@ -36,6 +38,12 @@ struct Flags {
     /// What the names of tools begin with at that path.
     #[arg(long, default_value = "")]
     prefix: String,
+    /// A file of bearer tokens, one a line, that calls carry in turn (modern era only).
+    #[arg(long)]
+    tokens: Option<PathBuf>,
+    /// Each token is sent once; running out of them is an error.
+    #[arg(long, requires = "tokens")]
+    fresh: bool,
     #[command(subcommand)]
     load: Load,
 }
@@ -100,7 +108,13 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn carry_out(flags: Flags) -> anyhow::Result<()> {
-    let door = Door { addr: flags.addr, path: flags.path, era: flags.era, prefix: flags.prefix };
+    anyhow::ensure!(
+        flags.tokens.is_none() || flags.era == Era::Modern,
+        "--tokens is for --era modern"
+    );
+    let tokens = flags.tokens.map(|path| Tokens::read(&path, flags.fresh)).transpose()?;
+    let Flags { addr, path, era, prefix, .. } = flags;
+    let door = Door { addr, path, era, prefix, tokens };
     match flags.load {
         Load::Calls { tool: name, rate, connections, warmup_ms, window_ms, watch } => {
             let tool = tool(&name).ok_or_else(|| anyhow::anyhow!("unknown tool `{name}`"))?;
