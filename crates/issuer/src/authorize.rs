@@ -23,7 +23,7 @@ use crate::pages::see_other;
 use crate::reply::Response;
 use crate::request::Request;
 use crate::signin;
-use crate::transaction::Transaction;
+use crate::transaction::{Prompt, Transaction};
 use http::Method;
 use tollgate_core::bounds::people::AUTHORIZE_BYTES_MAX;
 
@@ -82,6 +82,8 @@ fn check_size(text: &str) -> Result<(), OAuthError> {
 fn transaction(desk: &Desk, asking: &Asking<'_>, browser: &Browser) -> Transaction {
     let prompts = asking.prompts();
     let session = browser.session.as_ref().map(|session| session.id.clone());
+    let all = [Prompt::Login, Prompt::SelectAccount];
+    let prompt = all.into_iter().find(|prompt| prompts.has(prompt.name()));
     Transaction {
         id: browser::random(desk),
         expires: Transaction::ends(desk),
@@ -92,8 +94,8 @@ fn transaction(desk: &Desk, asking: &Asking<'_>, browser: &Browser) -> Transacti
         resource: asking.resource().map(|found| found.identifier.clone()).unwrap_or_default(),
         scopes: asking.scopes().unwrap_or_default(),
         must_ask: prompts.has("consent"),
-        not_session: session.filter(|_| prompts.has("login") || prompts.has("select_account")),
-        choose: prompts.has("login") || prompts.has("select_account"),
+        not_session: session.filter(|_| prompt.is_some()),
+        prompt,
     }
 }
 

@@ -26,7 +26,7 @@ use crate::form::Form;
 use crate::pages::problem::Problem;
 use crate::reply::Response;
 use crate::request::Request;
-use crate::transaction::{Step, Transaction, is_form_token};
+use crate::transaction::{Prompt, Step, Transaction, is_form_token};
 use http::Method;
 use std::collections::BTreeSet;
 use tollgate_core::stores::Consent;
@@ -128,7 +128,7 @@ async fn other(
     mut transaction: Transaction,
 ) -> Result<Response, Problem> {
     transaction.not_session = browser.session.as_ref().map(|session| session.id.clone());
-    transaction.choose = true;
+    transaction.prompt = Some(Prompt::SelectAccount);
     let mut response = proceed(desk, browser, &transaction).await?;
     browser.sign_out(desk, response.headers_mut()).await?;
     Ok(response)

@@ -15,7 +15,6 @@ use askama::Template;
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
-use url::Url;
 
 /// Where the style sheet is.
 pub(crate) const STYLE: &str = "/oauth/style.css";
@@ -32,16 +31,6 @@ pub(crate) struct SignInPage<'a> {
     pub(crate) token: &'a str,
     pub(crate) name: &'a str,
     pub(crate) problem: Option<&'a str>,
-}
-
-/// Go and sign in at a provider.
-#[derive(Debug, Template)]
-#[template(path = "provider.html")]
-pub(crate) struct ProviderPage<'a> {
-    pub(crate) host: &'a str,
-    pub(crate) client: &'a str,
-    pub(crate) transaction: &'a str,
-    pub(crate) provider: &'a str,
 }
 
 /// Allow a client, or do not.
@@ -82,14 +71,24 @@ pub(crate) struct StatusPage<'a> {
     pub(crate) token: &'a str,
 }
 
-/// A page. Where a form on it may lead besides back to us must be said: browsers judge also where
-/// the answer to a form redirects to.
-pub(crate) fn page(status: StatusCode, page: &impl Template, leads_to: Option<&str>) -> Response {
+/// Where the forms of a page may lead, redirects of what they are sent to included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Forms {
+    /// To us only. Wherever a password can be typed.
+    Home,
+    /// Anywhere: the answer redirects to the client, and browsers would judge also where the client
+    /// redirects to from there: to another site of its own, or into an app. There is nothing on such
+    /// a page that is worth anything elsewhere.
+    Away,
+}
+
+/// A page.
+pub(crate) fn page(status: StatusCode, page: &impl Template, forms: Forms) -> Response {
     let Ok(html) = page.render() else {
         return reply::empty(StatusCode::INTERNAL_SERVER_ERROR);
     };
     let mut response = reply::of(status, "text/html; charset=utf-8", Bytes::from(html));
-    protect(response.headers_mut(), leads_to);
+    protect(response.headers_mut(), forms);
     response
 }
 
@@ -102,7 +101,7 @@ pub(crate) fn see_other(location: &str) -> Response {
     };
     let mut response = reply::empty(StatusCode::SEE_OTHER);
     response.headers_mut().insert(header::LOCATION, location);
-    protect(response.headers_mut(), None);
+    protect(response.headers_mut(), Forms::Home);
     response
 }
 
@@ -126,17 +125,20 @@ fn file(media_type: &'static str, text: &'static str) -> Response {
 
 /// SPEC: RFC 9700 sections 4.2.4 and 4.16; OWASP HTTP Headers Cheat Sheet. No
 /// `Cross-Origin-Opener-Policy`: web clients open us in a window of their own and wait for it.
-fn protect(headers: &mut HeaderMap, leads_to: Option<&str>) {
-    let leads_to = leads_to.and_then(source).map_or(String::new(), |source| format!(" {source}"));
-    let policy = format!(
-        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'{leads_to}; \
-         frame-ancestors 'none'; base-uri 'none'"
-    );
-    if let Ok(policy) = HeaderValue::from_str(&policy) {
-        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-    }
+fn protect(headers: &mut HeaderMap, forms: Forms) {
+    let policy = match forms {
+        Forms::Home => {
+            "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'; \
+             base-uri 'none'; form-action 'self'"
+        }
+        Forms::Away => {
+            "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'; \
+             base-uri 'none'"
+        }
+    };
     let permissions = "camera=(), geolocation=(), microphone=(), payment=(), usb=()";
-    let fixed: [(HeaderName, &str); 5] = [
+    let fixed: [(HeaderName, &'static str); 6] = [
+        (header::CONTENT_SECURITY_POLICY, policy),
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
@@ -148,23 +150,6 @@ fn protect(headers: &mut HeaderMap, leads_to: Option<&str>) {
     }
 }
 
-/// A URL as a source of a content security policy: its origin. Where that cannot be written there
-/// (IPv6 literals, private-use schemes, odd hosts), its scheme.
-///
-/// SPEC: CSP level 3 section 2.3.1: a host is letters, digits, `-` and dots. A `;` would end the
-/// directive.
-fn source(url: &str) -> Option<String> {
-    let url = Url::parse(url).ok()?;
-    let scheme = url.scheme();
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
-    let host = url.host_str().filter(|host| !host.is_empty() && host.bytes().all(fits));
-    match (scheme, host, url.port()) {
-        ("https" | "http", Some(host), Some(port)) => Some(format!("{scheme}://{host}:{port}")),
-        ("https" | "http", Some(host), None) => Some(format!("{scheme}://{host}")),
-        _ => Some(format!("{scheme}:")),
-    }
-}
-
 /// Our own name on pages: people are to compare it with the address bar.
 pub(crate) fn host(desk: &Desk) -> &str {
     desk.issuer.split_once("://").map_or("", |(_, host)| host)
@@ -172,56 +157,30 @@ pub(crate) fn host(desk: &Desk) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{ProviderPage, page, see_other, source};
+    use super::{Forms, StatusPage, page, see_other};
     use http::StatusCode;
-    use http::header::CONTENT_SECURITY_POLICY;
-
-    fn policy(leads_to: Option<&str>) -> String {
-        let of = ProviderPage { host: "h", client: "c", transaction: "t", provider: "p" };
-        let page = page(StatusCode::OK, &of, leads_to);
-        page.headers()[CONTENT_SECURITY_POLICY].to_str().expect("text").to_owned()
-    }
 
     #[test]
     fn pages_cannot_be_framed_cached_sniffed_or_told_of() {
-        let of = ProviderPage { host: "h", client: "c", transaction: "t", provider: "p" };
-        for response in [page(StatusCode::OK, &of, None), see_other("/oauth/consent")] {
+        let of = StatusPage { host: "h", person: None, token: "t" };
+        for response in [page(StatusCode::OK, &of, Forms::Home), see_other("/oauth/consent")] {
             let header = |name: &str| response.headers()[name].to_str().expect("text").to_owned();
             assert_eq!(header("x-frame-options"), "DENY");
             assert_eq!(header("cache-control"), "no-store");
             assert_eq!(header("referrer-policy"), "no-referrer");
             assert_eq!(header("x-content-type-options"), "nosniff");
-            let wanted = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
-                          frame-ancestors 'none'; base-uri 'none'";
+            let wanted = "default-src 'none'; style-src 'self'; img-src 'self'; \
+                          frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
             assert_eq!(header("content-security-policy"), wanted);
-        }
-    }
-
-    #[test]
-    fn a_form_leads_to_us_and_to_the_one_place_named() {
-        let policy = policy(Some("https://client.example/back?x=1"));
-        assert!(policy.contains("form-action 'self' https://client.example;"), "{policy}");
-    }
-
-    #[test]
-    fn no_redirect_adds_a_directive_of_its_own() {
-        for (url, wanted) in [
-            ("http://127.0.0.1:4711/cb", "http://127.0.0.1:4711"),
-            ("http://[::1]:4711/cb", "http:"),
-            ("com.example.app:/cb", "com.example.app:"),
-            ("https://a;script-src.example/", "https:"),
-            ("https://a,b.example/", "https:"),
-        ] {
-            assert_eq!(source(url).as_deref(), Some(wanted), "{url}");
         }
     }
 
     #[test]
     fn names_of_others_are_escaped() {
         let nasty = "<img src=x onerror=alert(1)>\"'&";
-        let of = ProviderPage { host: "h", client: nasty, transaction: "t", provider: nasty };
+        let of = StatusPage { host: "h", person: Some(nasty), token: "t" };
         let html = askama::Template::render(&of).expect("a page");
-        assert!(!html.contains("<img") && !html.contains("onerror=alert(1)>\""), "{html}");
+        assert!(!html.contains("<img"), "{html}");
         assert!(html.contains("&#60;img src=x onerror=alert(1)&#62;&#34;&#39;&#38;"), "{html}");
     }
 }

@@ -89,11 +89,6 @@ impl Provider {
         Ok(Self { settings, fetcher: Fetcher::new(trust)?, discovery: Discovery::default() })
     }
 
-    /// What people know it as.
-    pub(crate) fn name(&self) -> &str {
-        &self.settings.name
-    }
-
     /// Sends somebody there.
     pub(crate) async fn depart(
         &self,
@@ -133,8 +128,8 @@ impl Provider {
             .append_pair("nonce", &departure.nonce)
             .append_pair("code_challenge", &pkce::challenge(&departure.verifier))
             .append_pair("code_challenge_method", "S256");
-        if departure.transaction.choose {
-            url.query_pairs_mut().append_pair("prompt", "select_account");
+        if let Some(prompt) = departure.transaction.prompt {
+            url.query_pairs_mut().append_pair("prompt", prompt.name());
         }
         url
     }

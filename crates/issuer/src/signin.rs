@@ -14,7 +14,7 @@ use crate::error::OAuthError;
 use crate::form::Form;
 use crate::pages::problem::Problem;
 use crate::pages::shown::shown;
-use crate::pages::{self, ProviderPage, SignInPage, StatusPage, page, see_other};
+use crate::pages::{self, Forms, SignInPage, StatusPage, page, see_other};
 use crate::reply::Response;
 use crate::request::Request;
 use crate::settings::SignIn;
@@ -47,6 +47,10 @@ async fn asked(desk: &Desk, request: &Request) -> Result<Response, Problem> {
     let browser = Browser::read(desk, request).await?;
     let Some(text) = form.get("transaction") else { return status(desk, &browser) };
     let transaction = Transaction::opened(desk, &browser, text).ok_or_else(Problem::over)?;
+    // A link and no form: nobody else knows the transaction, and our forms here lead only to us.
+    if form.get("answer") == Some("cancel") {
+        return denied(desk, &transaction).await;
+    }
     if transaction.session(&browser).is_some() {
         return proceed(desk, &browser, &transaction).await;
     }
@@ -54,17 +58,6 @@ async fn asked(desk: &Desk, request: &Request) -> Result<Response, Problem> {
         (SignIn::Accounts, _) => {
             let visit = Visit { desk, browser: &browser, transaction: &transaction };
             visit.page(StatusCode::OK, "", None).await
-        }
-        // A form of ours led here, and browsers would judge every redirect of the provider's by
-        // where our forms may lead. A link is free of that.
-        (_, Some(provider)) if transaction.choose && form.get("go").is_none() => {
-            let of = ProviderPage {
-                host: pages::host(desk),
-                client: &client_shown(desk, &transaction).await?,
-                transaction: text,
-                provider: &shown(provider.name(), "your provider"),
-            };
-            Ok(page(StatusCode::OK, &of, None))
         }
         (_, Some(provider)) => provider.depart(desk, &browser, &transaction).await,
         (_, None) => Err(Problem::nobody()),
@@ -78,9 +71,6 @@ async fn sent(desk: &Desk, request: &Request) -> Result<Response, Problem> {
     let transaction = Transaction::opened(desk, &browser, text).ok_or_else(Problem::over)?;
     if !is_form_token(desk, &browser, &transaction.id, Step::SignIn, form.get("token")) {
         return Err(Problem::forged());
-    }
-    if form.get("answer") == Some("cancel") {
-        return denied(desk, &transaction).await;
     }
     if !matches!(desk.settings.sign_in, SignIn::Accounts) {
         return Err(Problem::nobody());
@@ -126,7 +116,9 @@ impl Visit<'_> {
         };
         attempt.succeeded();
         let person = person(user);
-        let mut response = see_other(&question_url(desk, browser, transaction)?);
+        // Asked again also if there is a consent: our form must not lead away from us by itself.
+        let next = Transaction { must_ask: true, ..(*transaction).clone() };
+        let mut response = see_other(&question_url(desk, browser, &next)?);
         if !browser.sign_in(desk, person, response.headers_mut()) {
             return Err(Problem::too_many_groups());
         }
@@ -182,8 +174,7 @@ impl Visit<'_> {
             name: if name.len() <= USER_NAME_BYTES_MAX { name } else { "" },
             problem,
         };
-        // Whoever has agreed before goes straight on from this form to the client.
-        Ok(page(status, &of, Some(&transaction.redirect_uri)))
+        Ok(page(status, &of, Forms::Home))
     }
 }
 
@@ -212,7 +203,7 @@ fn status(desk: &Desk, browser: &Browser) -> Result<Response, Problem> {
         person: name.as_deref(),
         token: &token.ok_or_else(Problem::over)?,
     };
-    let mut response = page(StatusCode::OK, &of, None);
+    let mut response = page(StatusCode::OK, &of, Forms::Home);
     browser.remember(desk, response.headers_mut());
     Ok(response)
 }

@@ -38,8 +38,27 @@ pub(crate) struct Transaction {
     pub(crate) must_ask: bool,
     /// The session that is not good enough: somebody wants to sign in anew.
     pub(crate) not_session: Option<String>,
-    /// Whether the person wants to choose who to sign in as.
-    pub(crate) choose: bool,
+    /// What is asked of the provider, if somebody is to sign in anew.
+    pub(crate) prompt: Option<Prompt>,
+}
+
+/// How to sign in anew (OpenID Connect Core section 3.1.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Prompt {
+    /// As whoever, and with their credentials.
+    Login,
+    /// As whomever the person chooses.
+    SelectAccount,
+}
+
+impl Prompt {
+    /// As it is sent.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::SelectAccount => "select_account",
+        }
+    }
 }
 
 /// A step with a form of its own.

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::process::ExitCode;
 use tollgate_core::bounds::people::USER_NAME_BYTES_MAX;
-use tollgate_core::stores::{Revocable, StoreError, Taken, UserRecord};
+use tollgate_core::stores::{Revocable, Revocation, StoreError, Taken, UserRecord};
 use tollgate_issuer::accounts::{PasswordFault, hash_password, new_user_id};
 use tollgate_issuer::settings::SignIn;
 
@@ -204,7 +204,12 @@ async fn unlock(records: &Records, name: &str) -> Result<Told, UsersError> {
     if !records.stores.users.replace(user.clone()).await? {
         return Err(UsersError::Unknown(name.to_owned()));
     }
-    records.stores.revocations.restore(subject(records, &user)).await?;
+    let revocations = &records.stores.revocations;
+    revocations.restore(subject(records, &user)).await?;
+    // Tokens from before they were locked stay void; nothing of them is left after that time.
+    let what = subject(records, &user);
+    let until = records.tokens_end();
+    revocations.revoke(Revocation { what, before: records.now, until }).await?;
     let text = format!(
         "account `{}` unlocked\n\nNext: they sign in again; agents ask for their consent again.\n",
         user.name

@@ -43,9 +43,16 @@ impl Demo {
 
 impl Drop for Demo {
     fn drop(&mut self) {
+        // Asked first, since only then does it remove what it stored.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            shell(&format!("kill -TERM {}", self.child.id()));
+        }
+        let since = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) && since.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(20));
+        }
         // It ended by itself where this fails.
         let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -11,7 +11,7 @@ use crate::desk::Desk;
 use crate::form::Form;
 use crate::pages::problem::Problem;
 use crate::pages::shown::shown;
-use crate::pages::{self, ConsentPage, Words, page};
+use crate::pages::{self, ConsentPage, Forms, Words, page};
 use crate::reply::Response;
 use crate::transaction::{Step, Transaction, form_token};
 use http::StatusCode;
@@ -52,7 +52,7 @@ impl Question<'_> {
                 Origin::Document => "It is known by the web page it publishes itself on.",
             },
             id_host: id_host.as_deref(),
-            warning: warning(client),
+            warning: warning(&client.record().origin, client.is_loopback_only()),
             person: &shown(&self.session.person.name, "a person without a name"),
             resource: &transaction.resource,
             place: &place,
@@ -63,7 +63,7 @@ impl Question<'_> {
             problem,
         };
         let status = if problem.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-        Ok(page(status, &of, Some(&transaction.redirect_uri)))
+        Ok(page(status, &of, Forms::Away))
     }
 
     /// The scopes left selected; `None` if none is, though some could have been: a token without
@@ -105,9 +105,8 @@ fn document_host(client: &Client) -> Option<String> {
 
 /// SPEC: MCP 2026-07-28 authorization, security considerations: whoever shows a genuine document can
 /// listen at a loopback port.
-fn warning(client: &Client) -> Option<&'static str> {
-    let is_document = client.record().origin == Origin::Document;
-    (is_document && client.is_loopback_only()).then_some(
+fn warning(origin: &Origin, is_loopback_only: bool) -> Option<&'static str> {
+    (is_loopback_only && *origin == Origin::Document).then_some(
         "The answer goes to a program on the computer you are using, and any program there can claim \
          this name. Allow it only if you have just asked for this connection yourself.",
     )
@@ -136,7 +135,8 @@ fn words(scope: &str) -> Words<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Words, place_in_words, words};
+    use super::{Words, place_in_words, warning, words};
+    use tollgate_core::stores::Origin;
     use tollgate_oauth::redirect;
 
     #[test]
@@ -144,6 +144,14 @@ mod tests {
         let tool = Words { words: "call the tool", exact: Some("github__get_issue") };
         assert_eq!(words("tool:github__get_issue"), tool);
         assert_eq!(words("files:read"), Words { words: "use", exact: Some("files:read") });
+    }
+
+    #[test]
+    fn a_document_that_leads_only_to_this_machine_is_warned_of() {
+        let text = warning(&Origin::Document, true).expect("a warning");
+        assert!(text.contains("any program there can claim this name"));
+        assert_eq!(warning(&Origin::Document, false), None);
+        assert_eq!(warning(&Origin::Operator, true), None);
     }
 
     #[test]

@@ -2,6 +2,10 @@
 //!
 //! A cluster or CI system vouches for what runs in it; the operator has written which of its subjects
 //! is which agent. Nothing is inferred: an issuer or a subject that is not written there is nobody.
+//!
+//! SPEC: RFC 7523 section 3, item 7: a `jti` MAY be good once. It is not here: a cluster writes its
+//! token into a file for most of an hour, `jti` and all, and the workload comes with it again each
+//! time its access token ends. Its audience is this issuer alone, and its end is its own.
 
 use crate::client_auth;
 use crate::clients::{self, Client, ClientFault};
@@ -19,9 +23,8 @@ use tollgate_core::bounds::identity::{LEEWAY_SECS, TOKEN_BYTES_MAX};
 use tollgate_core::bounds::issuer::WORKLOAD_TOKEN_SECS_MAX;
 use tollgate_core::stores::GrantType;
 use tollgate_oauth::access_token;
-use tollgate_oauth::assertion::{self, Assertion, Rules};
+use tollgate_oauth::assertion::{self, Rules};
 use tollgate_oauth::jwt::{Jwt, JwtFault};
-use tollgate_oauth::secret;
 
 /// Answers a workload.
 ///
@@ -62,7 +65,6 @@ pub(crate) async fn answer(
     let client = client(desk, id).await?;
     same_client(desk, request, form, &client).await?;
     token::may_use(&client, GrantType::JwtBearer)?;
-    spend(desk, &assertion).await?;
     client_credentials::answer(desk, &client, form).await
 }
 
@@ -123,18 +125,6 @@ async fn same_client(
         return Err(OAuthError::invalid_grant("the assertion stands for another client"));
     }
     Ok(())
-}
-
-/// An assertion with an id is good once.
-async fn spend(desk: &Desk, assertion: &Assertion) -> Result<(), OAuthError> {
-    let Some(id) = &assertion.id else { return Ok(()) };
-    // Names of different lengths must not run into one another.
-    let named = format!("workload {} {} {id}", assertion.issuer.len(), assertion.issuer);
-    let until = assertion.expires.saturating_add(2 * LEEWAY_SECS);
-    if desk.stores.grants.spend_once(secret::digest(&named), until).await? {
-        return Ok(());
-    }
-    Err(OAuthError::invalid_grant("the assertion was used before; each `jti` is good once"))
 }
 
 fn refused(fault: JwtFault) -> OAuthError {

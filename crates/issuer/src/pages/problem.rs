@@ -6,7 +6,7 @@
 
 use crate::desk::Desk;
 use crate::error::{ErrorCode, OAuthError};
-use crate::pages::{self, page};
+use crate::pages::{self, Forms, page};
 use crate::reply::Response;
 use askama::Template;
 use http::StatusCode;
@@ -138,7 +138,7 @@ impl Problem {
             remedy: self.remedy,
             detail: self.detail.as_deref(),
         };
-        let mut response = page(self.status, &of, None);
+        let mut response = page(self.status, &of, Forms::Home);
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(RETRY_SECS));
         }

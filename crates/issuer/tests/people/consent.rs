@@ -56,14 +56,6 @@ async fn no_page_can_be_framed_cached_or_run_a_script() {
 }
 
 #[tokio::test]
-async fn a_form_may_lead_to_the_client_that_asked_and_nowhere_else() {
-    let house = House::new().await;
-    let page = house.browser().asked(&asking("terminal", LOOPBACK)).await;
-    let policy = page.header("content-security-policy");
-    assert!(policy.contains("form-action 'self' http://127.0.0.1:4711;"), "{policy}");
-}
-
-#[tokio::test]
 async fn a_name_full_of_markup_and_direction_marks_is_only_text() {
     let house = House::new().await;
     let mut nasty = agent("nasty", WEB);

@@ -165,8 +165,24 @@ async fn who_does_not_want_to_sign_in_goes_back_with_access_denied() {
     let mut browser = house.browser();
     let page = browser.authorize(&asking("web", WEB)).await;
     let page = browser.follow(page).await;
-    let (transaction, token) = (page.field("transaction"), page.field("token"));
-    let fields = [("transaction", &*transaction), ("token", &*token), ("answer", "cancel")];
-    let page = browser.post("/oauth/signin", &fields).await;
+    let place = format!("/oauth/signin?transaction={}&answer=cancel", page.field("transaction"));
+    let page = browser.get(&place).await;
     assert_eq!(page.query("error").as_deref(), Some("access_denied"));
+}
+
+#[tokio::test]
+async fn where_a_password_is_typed_forms_lead_only_to_us() {
+    let house = House::new().await;
+    let mut browser = house.browser();
+    let page = browser.asked(&asking("web", WEB)).await;
+    browser.answer(&page, "allow").await;
+    let again = changed(asking("web", WEB), "prompt", Some("login"));
+    let page = browser.authorize(&again).await;
+    let page = browser.follow(page).await;
+    let policy = page.header("content-security-policy");
+    assert!(policy.ends_with("form-action 'self'"), "{policy}");
+    // Also not by a redirect, though there is a consent.
+    let page = browser.sign_in(&page, "ada", PASSWORD).await;
+    let page = browser.follow(page).await;
+    assert!(page.status == StatusCode::OK && page.body.contains("Allow"), "{}", page.body);
 }
