@@ -165,7 +165,8 @@ impl Gate {
             }
             seen = now;
             let Some(gate) = gate.upgrade() else { return };
-            let is_over = |session: &Session| verifier.is_revoked(&session.principal);
+            // A credential that is void ends what is streamed to it; sessions are the principal's.
+            let is_over = |session: &Session| verifier.is_cut_off(&session.principal);
             for part in 0..gate.sessions.parts() {
                 gate.say_farewell(gate.sessions.end_where(part, &is_over));
             }

@@ -79,6 +79,11 @@ impl Revoked {
         principal.proof().is_some_and(|proof| self.set.load().covers(proof))
     }
 
+    /// Whether the principal itself is cut off, not just the credential it came with.
+    pub(crate) fn cuts_off(&self, principal: &Principal) -> bool {
+        principal.proof().is_some_and(|proof| self.set.load().cuts_off(proof))
+    }
+
     /// Whether too much time has passed to still know what is revoked.
     pub(crate) fn is_blind(&self, believed: Duration) -> bool {
         let longest = believed.max(Duration::from_secs(REVOCATIONS_UNREAD_SECS));
@@ -182,5 +187,13 @@ impl Set {
         let is_void = |before: Option<&u64>| before.is_some_and(|before| proof.issued <= *before);
         is_void(self.agents.get(&*proof.client))
             || proof.revocable.iter().any(|what| is_void(self.others.get(what)))
+    }
+
+    fn cuts_off(&self, proof: &Proof) -> bool {
+        let is_void = |before: Option<&u64>| before.is_some_and(|before| proof.issued <= *before);
+        let subjects =
+            proof.revocable.iter().filter(|what| matches!(what, Revocable::Subject(..)));
+        is_void(self.agents.get(&*proof.client))
+            || subjects.map(|what| self.others.get(what)).any(is_void)
     }
 }

@@ -289,6 +289,13 @@ impl Verifier {
         self.shared.revoked.covers(principal)
     }
 
+    /// Whether the principal itself is cut off: the agent, or the person it acts for. Of a credential
+    /// that is revoked this says nothing, since the principal may have another one.
+    #[must_use]
+    pub fn is_cut_off(&self, principal: &Principal) -> bool {
+        self.shared.revoked.cuts_off(principal)
+    }
+
     /// Ticks when what is revoked changed. Goes on through versions of the configuration.
     #[must_use]
     pub fn revocations(&self) -> watch::Receiver<u64> {
