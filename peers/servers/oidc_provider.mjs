@@ -41,7 +41,8 @@ class Memory {
 const machine = { grant_types: ['client_credentials'], redirect_uris: [], response_types: [] };
 const clients = [
     { client_id: 'gate', client_secret: SECRET, ...machine },
-    { client_id: 'robot', client_secret: SECRET, scope: SCOPE, ...machine }
+    { client_id: 'robot', client_secret: SECRET, scope: SCOPE, ...machine },
+    { client_id: 'short', client_secret: SECRET, scope: SCOPE, ...machine }
 ];
 if (FACADE) {
     clients.push({
@@ -66,6 +67,8 @@ function generation(keys) {
             accountId: id,
             claims: () => ({ sub: id, email: 'ada@example.com', name: 'Ada', groups: ['engineering'] })
         }),
+        // Documents are on this machine here, where its own guard lets it connect to nothing.
+        fetch: (url, { dispatcher: _guard, ...options }) => globalThis.fetch(url, options),
         issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
         rotateRefreshToken: true,
         features: {
@@ -80,7 +83,7 @@ function generation(keys) {
                 getResourceServerInfo: (_ctx, resource, client) => ({
                     scope: SCOPE,
                     audience: resource,
-                    // What the machine gets must outlast what is done with it.
+                    // What this machine gets must outlast what is done with it.
                     accessTokenTTL: client.clientId === 'robot' ? 600 : Number(LIFE),
                     accessTokenFormat: FORMAT,
                     jwt: { sign: { alg: 'ES256' } }

@@ -8,13 +8,16 @@
 
 use crate::hear::{Ear, Heard};
 use anyhow::{Context, bail, ensure};
+use rmcp::RoleClient;
 use rmcp::model::CallToolRequestParams;
-use rmcp::service::{ClientLifecycleMode, ClientServiceExt as _};
+use rmcp::service::{ClientLifecycleMode, ClientServiceExt as _, RunningService};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::auth::{
     AuthClient, AuthorizationManager, AuthorizationRequest, ClientCredentialsConfig, OAuthState,
 };
-use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use rmcp::transport::streamable_http_client::{
+    StreamableHttpClient, StreamableHttpClientTransportConfig,
+};
 use serde_json::{Value, json};
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
@@ -30,26 +33,61 @@ pub(crate) const WALK: Duration = Duration::from_secs(90);
 pub(crate) async fn walked(told: &Value) -> anyhow::Result<Value> {
     let url = told["url"].as_str().context("no url")?;
     let mut state = OAuthState::new(url, None).await?;
-    let is_person = told["flow"] != "secret";
-    if is_person {
-        agreed(&mut state, told).await?;
-    } else {
-        let word = |name: &str| told[name].as_str().unwrap_or_default().to_owned();
+    if told["flow"] == "secret" {
+        return machine(told, url).await;
+    }
+    agreed(&mut state, told).await?;
+    let (client, first) = state.get_credentials().await?;
+    let mut tokens = vec![seen(first.as_ref())];
+    let manager = state.into_authorization_manager().context("not authorized")?;
+    let (tools, calls) = used(manager, url, told, &mut tokens).await?;
+    Ok(json!({
+        "tools": tools, "calls": calls, "asked": 1, "client": client, "tokens": tokens,
+    }))
+}
+
+/// A machine takes a token for each of two calls: rmcp renews tokens half a minute before they end,
+/// and those of machines, which these here never reach, it cannot renew by itself.
+async fn machine(told: &Value, url: &str) -> anyhow::Result<Value> {
+    let word = |name: &str| told[name].as_str().unwrap_or_default().to_owned();
+    let (mut tools, mut calls, mut tokens) = (0, Vec::new(), Vec::new());
+    for _ in 0..2 {
         let config = ClientCredentialsConfig::ClientSecret {
             client_id: word("id"),
             client_secret: word("secret"),
             scopes: told["scope"].as_str().map(str::to_owned).into_iter().collect(),
             resource: Some(url.to_owned()),
         };
+        let mut state = OAuthState::new(url, None).await?;
         state.authenticate_client_credentials(config).await?;
+        let (_, got) = state.get_credentials().await?;
+        tokens.push(seen(got.as_ref()));
+        let got = serde_json::to_value(got)?;
+        let token = got["access_token"].as_str().context("no token")?;
+        let config = StreamableHttpClientTransportConfig::with_uri(url).auth_header(token);
+        let client = connected(StreamableHttpClientTransport::from_config(config)).await?;
+        tools = client.list_all_tools().await?.len();
+        calls.push(called(&client).await?);
+        client.cancel().await?;
     }
-    let (client, first) = state.get_credentials().await?;
-    let mut tokens = vec![seen(first.as_ref())];
-    let manager = state.into_authorization_manager().context("not authorized")?;
-    let (tools, calls) = used(manager, url, told, &mut tokens).await?;
     Ok(json!({
-        "tools": tools, "calls": calls, "asked": u8::from(is_person), "client": client, "tokens": tokens,
+        "tools": tools, "calls": calls, "asked": 0, "client": word("id"), "tokens": tokens,
     }))
+}
+
+type Client = RunningService<RoleClient, Ear>;
+
+async fn connected<C: StreamableHttpClient>(
+    transport: StreamableHttpClientTransport<C>,
+) -> anyhow::Result<Client> {
+    let ear = Ear { heard: Arc::new(Heard::default()), answers: json!({}) };
+    Ok(ear.serve_with_lifecycle(transport, ClientLifecycleMode::Initialize).await?)
+}
+
+async fn called(client: &Client) -> anyhow::Result<String> {
+    let call = CallToolRequestParams::new("test_simple_text");
+    let result = serde_json::to_value(client.call_tool(call).await?)?;
+    Ok(result["content"][0]["text"].as_str().unwrap_or_default().to_owned())
 }
 
 /// Lists and calls, waits until the token has ended, and calls again.
@@ -63,14 +101,11 @@ async fn used(
     let manager = Arc::clone(&http.auth_manager);
     let config = StreamableHttpClientTransportConfig::with_uri(url);
     let transport = StreamableHttpClientTransport::with_client(http, config);
-    let ear = Ear { heard: Arc::new(Heard::default()), answers: json!({}) };
-    let client = ear.serve_with_lifecycle(transport, ClientLifecycleMode::Initialize).await?;
+    let client = connected(transport).await?;
     let tools = client.list_all_tools().await?.len();
     let mut calls = Vec::new();
     for pause in [Some(told["pause"].as_u64().unwrap_or_default()), None] {
-        let call = CallToolRequestParams::new("test_simple_text");
-        let result = serde_json::to_value(client.call_tool(call).await?)?;
-        calls.push(result["content"][0]["text"].as_str().unwrap_or_default().to_owned());
+        calls.push(called(&client).await?);
         if let Some(pause) = pause {
             tokio::time::sleep(Duration::from_millis(pause)).await;
         }
@@ -101,7 +136,6 @@ async fn agreed(state: &mut OAuthState, told: &Value) -> anyhow::Result<()> {
     ensure!(came.status.success(), "{}", String::from_utf8_lossy(&came.stderr));
     let answer = answer.context("nobody came back")??;
     state.handle_callback_url(&format!("http://{}{answer}", listener.local_addr()?)).await?;
-    state.complete_authorization().await?;
     Ok(())
 }
 

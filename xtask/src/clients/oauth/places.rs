@@ -123,7 +123,7 @@ impl Places {
                 "browser": words(&stage.peers.script("clients/oauth_browser.mjs")),
             })
         };
-        let theirs = || ("robot".to_owned(), SHARED.to_owned());
+        let theirs = || ("short".to_owned(), SHARED.to_owned());
         let any = "any will do";
         Ok(Self {
             own: place("own", told(&own, "/mcp", &own.url()), &urls[0], secret, &password),
