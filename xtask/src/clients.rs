@@ -1,13 +1,16 @@
 //! Real clients on five SDKs walk real servers, directly and through the gate, and must see the
-//! same; so must those that still speak HTTP+SSE; then all tour many servers behind one route.
+//! same; so must those that still speak HTTP+SSE; then all tour many servers behind one route, and
+//! at last walk from a bare URL through OAuth to a call.
 //!
 //! Each leg has a server of its own, so that what one walk leaves behind is not seen by the other;
 //! the two legs of one walk run side by side. What a walk is: `peers/clients/plan.json`.
 //!
-//! Next: `clients/old_transport.rs` (HTTP+SSE), `clients/aggregate.rs` (the tour), `conformance.rs`.
+//! Next: `clients/old_transport.rs` (HTTP+SSE), `clients/aggregate.rs` (the tour),
+//! `clients/oauth.rs` (who calls), `conformance.rs`.
 
 mod aggregate;
 pub(crate) mod fixture;
+pub(crate) mod oauth;
 mod old_transport;
 mod renaming;
 
@@ -28,7 +31,7 @@ const SHOWN_MAX: usize = 5;
 const PROMISES: [&str; 3] = ["changed", "watched", "cancelled"];
 
 /// What can be run alone.
-const PARTS: [&str; 3] = ["walks", "http-sse", "aggregate"];
+const PARTS: [&str; 4] = ["walks", "http-sse", "aggregate", "oauth"];
 
 struct Upstream {
     name: &'static str,
@@ -80,6 +83,9 @@ pub(crate) fn run(root: &Path, words: &[String]) -> anyhow::Result<()> {
     if wants("aggregate") {
         complaints.extend(aggregate::toured(&stage, &logs.join("aggregate"))?);
     }
+    if wants("oauth") && !legs.direct {
+        complaints.extend(oauth::walked(&stage, &logs.join("oauth"))?);
+    }
     if complaints.is_empty() {
         println!("clients: every walk saw what it should");
         return Ok(());
@@ -106,10 +112,14 @@ fn walked_in_lanes(stage: &Stage<'_>, logs: &Path) -> anyhow::Result<Vec<String>
     })
 }
 
-struct Stage<'a> {
-    peers: &'a Peers,
-    programs: &'a Path,
-    legs: &'a Legs,
+/// What all walks need.
+pub(crate) struct Stage<'a> {
+    /// What was installed.
+    pub(crate) peers: &'a Peers,
+    /// What was built.
+    pub(crate) programs: &'a Path,
+    /// What the command line says.
+    pub(crate) legs: &'a Legs,
 }
 
 impl Stage<'_> {

@@ -3,10 +3,13 @@
 //!
 //! Both frozen sets of requirements run against each peer that has the suite's fixed names. The
 //! suite says itself which failures count; on top of that, no check may fail through the gate that
-//! passes directly, or be missing.
+//! passes directly, or be missing. Then the suite judges the gate's own authorization server.
 //!
-//! Next: `clients.rs`.
+//! Next: `conformance/authorization.rs`, `clients.rs`.
 
+mod authorization;
+
+use crate::clients;
 use crate::gate::Legs;
 use crate::peers::{self, Peers};
 use crate::processes::{Server, captured, target};
@@ -89,6 +92,10 @@ pub(crate) fn run(root: &Path, words: &[String]) -> anyhow::Result<()> {
                     .map(|difference| format!("{} {set}: {difference}", peer.name)),
             );
         }
+    }
+    if !legs.direct && legs.wants(authorization::NAME) {
+        let stage = clients::Stage { peers: &peers, programs: &programs, legs: &legs };
+        complaints.extend(authorization::judged(&stage, &target(root).join("conformance"))?);
     }
     if complaints.is_empty() {
         println!("conformance: every run is as it should be");

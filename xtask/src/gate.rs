@@ -77,9 +77,13 @@ impl Legs {
         std::fs::create_dir_all(logs)?;
         let path = logs.join("gate.yaml");
         std::fs::write(&path, config)?;
-        let program = self.gate.clone().unwrap_or_else(|| programs.join("tollgate"));
-        let mut command = Command::new(program);
+        let mut command = self.tollgate(programs);
         command.args(["serve", "--config"]).arg(&path);
         Server::start("gate", command, "gate=", logs)
+    }
+
+    /// The program itself.
+    pub(crate) fn tollgate(&self, programs: &Path) -> Command {
+        Command::new(self.gate.clone().unwrap_or_else(|| programs.join("tollgate")))
     }
 }

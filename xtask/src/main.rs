@@ -28,7 +28,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   peers                                    install the software that tests run Tollgate against
   conformance [--direct] [--release] [--gate PROGRAM] [--only PEER]
                                            the official suite, through the gate and directly
-  clients [walks|http-sse|aggregate] [--direct] [--release] [--gate PROGRAM] [--only CLIENT]
+  clients [walks|http-sse|aggregate|oauth] [--direct] [--release] [--gate PROGRAM] [--only CLIENT]
                                            real clients, through the gate and directly
   browser                                  the issuer's pages in Chromium, judged by axe
   hygiene [--release] [--gate PROGRAM]     kills agents and the gate; nothing may be left

@@ -59,6 +59,11 @@ impl Server {
         })?;
         Ok(server)
     }
+
+    /// Waits for one that ends by itself, at most for `limit`.
+    pub(crate) fn ended(mut self, limit: Duration) -> anyhow::Result<ExitStatus> {
+        ended(&mut self.child, limit)
+    }
 }
 
 impl Drop for Server {

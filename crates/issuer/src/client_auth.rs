@@ -1,4 +1,4 @@
-//! How a client proves to be the one it says: in exactly one way, and in the one it is known to use.
+//! How a client proves to be the one it says: in exactly one way, and in the one it registered with.
 //!
 //! Whatever is wrong with the proof, the answer is the same, and an unknown client takes the same
 //! path as one with a wrong secret: nobody learns here which clients there are. Nothing is read from
@@ -18,7 +18,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use tollgate_core::ids::Secret;
-use tollgate_core::stores::{AuthMethod, Digest};
+use tollgate_core::stores::{AgentRecord, AuthMethod, Digest, Origin};
 use tollgate_oauth::secret;
 
 /// How a request says it proves itself.
@@ -158,8 +158,18 @@ fn holds(client: Option<&Client>, method: AuthMethod, shown: &str, now: u64) -> 
         let is_same = secret::same(&known, &digest);
         is_one |= is_same && expires.is_none_or(|expires| expires > now);
     }
-    let uses_it = client.is_some_and(|client| client.record().auth == method);
+    let uses_it = client.is_some_and(|client| uses(client.record(), method));
     is_one && uses_it && !shown.is_empty()
+}
+
+/// Whether an agent may send its secret this way. Who registered itself said how; for the others
+/// nobody did, and which of the two ways a program takes is not up to those who give it a secret:
+/// some send it in the form whenever the server takes that at all.
+fn uses(record: &AgentRecord, method: AuthMethod) -> bool {
+    let is_secret =
+        |way| matches!(way, AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost);
+    let is_free = record.origin == Origin::Operator && is_secret(record.auth);
+    record.auth == method || (is_free && is_secret(method))
 }
 
 /// A client that is not good is none here; what is down is said.

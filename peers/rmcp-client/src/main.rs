@@ -1,12 +1,14 @@
-//! Walks an MCP server along `peers/clients/plan.json`, or tours an aggregate along `tour.json`, with
-//! the crate rmcp, and prints what it saw as one line of JSON.
+//! Walks an MCP server along `peers/clients/plan.json`, or tours an aggregate along `tour.json`, or
+//! asks for leave along `oauth.rs`, with the crate rmcp, and prints what it saw as one line of JSON.
 //!
 //! A test peer: times, ids and ports are left out, so that a walk through the gate can be compared
 //! with a direct one. It refuses nothing and judges nothing; `cargo xtask clients` does.
 //!
-//! Next: `walk.rs` and `tour.rs` (what it does), `hear.rs` (what it answers and hears).
+//! Next: `walk.rs` and `tour.rs` (what it does), `hear.rs` (what it answers and hears),
+//! `oauth.rs` (who it is).
 
 mod hear;
+mod oauth;
 mod tour;
 mod walk;
 
@@ -21,7 +23,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-const USAGE: &str = "usage: rmcp-client URL --era legacy|modern | rmcp-client --tour JSON";
+const USAGE: &str = "usage: rmcp-client URL --era legacy|modern | rmcp-client --tour JSON | rmcp-client --oauth JSON";
 /// Time for the whole walk.
 const WALK: Duration = Duration::from_secs(120);
 /// Time for the whole tour.
@@ -33,6 +35,9 @@ async fn main() -> anyhow::Result<()> {
     let report = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--tour", wanted] => {
             tokio::time::timeout(TOUR, toured(serde_json::from_str(wanted)?)).await
+        }
+        ["--oauth", told] => {
+            tokio::time::timeout(oauth::WALK, oauth::walked(&serde_json::from_str(told)?)).await
         }
         [url, "--era", era] => tokio::time::timeout(WALK, walked(url, era)).await,
         _ => bail!(USAGE),

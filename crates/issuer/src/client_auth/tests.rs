@@ -6,7 +6,7 @@ use crate::error::{ErrorCode, OAuthError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use tollgate_core::stores::{AuthMethod, ClientKeys, SecretHash};
+use tollgate_core::stores::{AgentRecord, AuthMethod, ClientKeys, Origin, SecretHash};
 use tollgate_oauth::keys::{Alg, KeySet, SigningKey};
 use tollgate_oauth::secret;
 
@@ -22,10 +22,16 @@ fn basic(text: &str) -> String {
     format!("Basic {}", STANDARD.encode(text))
 }
 
+/// One that said itself how it proves who it is.
+fn registered(id: &str, auth: AuthMethod) -> AgentRecord {
+    let origin = Origin::Registered { by: String::from("192.0.2.1"), token: secret::digest("t") };
+    AgentRecord { origin, ..agent(id, auth) }
+}
+
 async fn trial() -> Trial {
     let trial = Trial::new(|_| {});
-    trial.add(agent("basic", AuthMethod::ClientSecretBasic)).await;
-    trial.add(agent("post", AuthMethod::ClientSecretPost)).await;
+    trial.add(registered("basic", AuthMethod::ClientSecretBasic)).await;
+    trial.add(registered("post", AuthMethod::ClientSecretPost)).await;
     let mut public = agent("public", AuthMethod::None);
     public.secrets.clear();
     trial.add(public).await;
@@ -46,6 +52,26 @@ async fn each_client_proves_itself_in_its_own_way() {
     let post = "client_id=post&client_secret=s3cret";
     assert_eq!(tried(&trial, None, post).await.as_deref(), Ok("post"));
     assert_eq!(tried(&trial, None, "client_id=public").await.as_deref(), Ok("public"));
+}
+
+#[tokio::test]
+async fn a_secret_the_operator_gave_out_may_be_sent_either_way() {
+    let trial = trial().await;
+    trial.add(agent("robot", AuthMethod::ClientSecretBasic)).await;
+    trial.add(agent("public-robot", AuthMethod::None)).await;
+    assert_eq!(tried(&trial, Some(&basic("robot:s3cret")), "").await.as_deref(), Ok("robot"));
+    let post = "client_id=robot&client_secret=s3cret";
+    assert_eq!(tried(&trial, None, post).await.as_deref(), Ok("robot"));
+    for body in [
+        "client_id=robot&client_secret=wrong",
+        "client_id=robot",
+        "client_id=public-robot&client_secret=s3cret",
+    ] {
+        let error = tried(&trial, None, body).await.expect_err(body);
+        assert_eq!(error.code, ErrorCode::InvalidClient, "{body}");
+    }
+    let error = tried(&trial, Some(&basic("public-robot:s3cret")), "").await.expect_err("public");
+    assert_eq!(error.code, ErrorCode::InvalidClient);
 }
 
 #[tokio::test]
