@@ -191,8 +191,7 @@ impl Set {
 
     fn cuts_off(&self, proof: &Proof) -> bool {
         let is_void = |before: Option<&u64>| before.is_some_and(|before| proof.issued <= *before);
-        let subjects =
-            proof.revocable.iter().filter(|what| matches!(what, Revocable::Subject(..)));
+        let subjects = proof.revocable.iter().filter(|what| matches!(what, Revocable::Subject(..)));
         is_void(self.agents.get(&*proof.client))
             || subjects.map(|what| self.others.get(what)).any(is_void)
     }
