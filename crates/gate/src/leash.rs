@@ -58,6 +58,8 @@ pub(crate) fn hold(
 /// A stream and what ends it.
 pub struct Leashed {
     stream: GateBody,
+    principal: Principal,
+    verifier: Arc<Verifier>,
     ended: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
@@ -75,13 +77,15 @@ impl Leashed {
         verifier: Arc<Verifier>,
         clock: Arc<dyn Clock>,
     ) -> Self {
+        let principal = Principal::Proven(proof.clone());
+        let (watched, by) = (principal.clone(), verifier.clone());
         let ended = async move {
             tokio::select! {
                 () = expired(&proof, &*clock) => {}
-                () = revoked(Principal::Proven(proof.clone()), &verifier) => {}
+                () = revoked(watched, &by) => {}
             }
         };
-        Self { stream, ended: Some(Box::pin(ended)) }
+        Self { stream, principal, verifier, ended: Some(Box::pin(ended)) }
     }
 
     /// The next piece, or the cut.
@@ -90,12 +94,19 @@ impl Leashed {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let Some(ended) = &mut self.ended else { return Poll::Ready(None) };
-        if ended.as_mut().poll(context).is_ready() {
-            self.ended = None;
-            self.stream = GateBody::Full(None);
-            return Poll::Ready(Some(Err(Cut)));
+        let mut is_over = ended.as_mut().poll(context).is_ready();
+        if !is_over {
+            let piece = Pin::new(&mut self.stream).poll_frame(context);
+            // Its session may have ended a moment before this noticed why: that is no proper end.
+            is_over =
+                matches!(piece, Poll::Ready(None)) && self.verifier.is_revoked(&self.principal);
+            if !is_over {
+                return piece;
+            }
         }
-        Pin::new(&mut self.stream).poll_frame(context)
+        self.ended = None;
+        self.stream = GateBody::Full(None);
+        Poll::Ready(Some(Err(Cut)))
     }
 }
 
