@@ -31,27 +31,18 @@ pub(crate) async fn serve(
     if let Some(door) = snapshot.sse_paths.get(path) {
         return http_sse::serve(gate, snapshot, (door, request), peer, ledger).await;
     }
-    let document = snapshot.identify.metadata(path).cloned();
-    let annex = gate.annex.as_ref().filter(|annex| annex.serves(path));
-    if document.is_none() && annex.is_none() {
+    // What is said here is for every page to know; what is done here looks at the page itself.
+    frame::no_repeats(request.headers())?;
+    snapshot.names.check_host(request.uri(), request.headers())?;
+    if let Some(document) = snapshot.identify.metadata(path) {
+        return Ok(metadata(request.method(), document.clone()));
+    }
+    let Some(annex) = gate.annex.as_ref().filter(|annex| annex.serves(path)) else {
         let text = "nothing is served at this path: use a route the operator configured";
         return Err(Refusal::new(Reason::RouteUnknown, text));
-    }
-    let (head, body) = request.into_parts();
-    // What is said here is for every page to know; what is done here looks at the page itself.
-    frame::no_repeats(&head.headers)?;
-    snapshot.names.check_host(&head.uri, &head.headers)?;
-    if let Some(document) = document {
-        return Ok(metadata(&head.method, document));
-    }
-    let request = Request::from_parts(head, body);
-    match annex {
-        Some(annex) => {
-            let answer = annex.serve(request, peer.address.ip(), peer.is_tls).await;
-            Ok(answer.map(|body| GateBody::Full((!body.is_empty()).then_some(body))))
-        }
-        None => Err(Refusal::new(Reason::RouteUnknown, "nothing is served at this path")),
-    }
+    };
+    let answer = annex.serve(request, peer.address.ip(), peer.is_tls).await;
+    Ok(answer.map(|body| GateBody::Full((!body.is_empty()).then_some(body))))
 }
 
 /// SPEC: RFC 9728 section 3.2: a JSON document, for everybody.

@@ -1,6 +1,7 @@
 //! One request as the stages see it: judged, but not yet allowed to go anywhere.
 //!
-//! The stages wrap a [`Call`] in types that only they can build: `Framed`, `Permitted`, `Admitted`, `Routed`. What comes after a stage takes that stage's type.
+//! The stages wrap a [`Call`] in types that only they can build: `Framed`, `Permitted`, `Admitted`,
+//! `Routed`. What comes after a stage takes that stage's type.
 
 use crate::snapshot::Route;
 use bytes::Bytes;

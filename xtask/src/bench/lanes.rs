@@ -227,7 +227,7 @@ impl Stage {
         let log = fs::File::create(file.with_extension("log"))?;
         command.stdout(log.try_clone()?).stderr(log);
         let mut running = Running::start(command)?;
-        running.wait_for(addr, Duration::from_millis(5)).with_context(|| {
+        running.wait_for(addr, Duration::from_micros(200)).with_context(|| {
             let log = fs::read_to_string(file.with_extension("log")).unwrap_or_default();
             format!("the gate does not start: {}", log.trim())
         })?;

@@ -65,8 +65,8 @@ impl Audience {
     }
 }
 
-/// Whether each caller's calls carry a token of its own, or go to a process that serves nobody else. Of legacy sessions each has
-/// its own where that is wanted, and no list could be read in it.
+/// Whether each caller's calls carry a token of its own, or go to a process that serves nobody else.
+/// Of legacy sessions each has its own where that is wanted, and no list could be read in it.
 fn serves_apart(leg: &Leg, era: Era) -> bool {
     if leg.upstream.tells_principals_apart() {
         return true;

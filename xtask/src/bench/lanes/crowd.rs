@@ -3,12 +3,8 @@
 //!
 //! Next: `../hub.rs`, which measures it.
 
-use crate::bench::lanes::{Door, Lane, PROXY_CORE, Stage, Upstream};
-use crate::bench::processes::{Running, command, free_address};
-use anyhow::Context;
-use std::fs;
+use crate::bench::lanes::{Door, Lane, Stage, Upstream};
 use std::net::SocketAddr;
-use std::time::Duration;
 
 /// Many upstreams.
 #[derive(Debug)]
@@ -32,21 +28,11 @@ impl Stage {
 
     /// Starts the gate before `count` of a crowd, and waits until it listens.
     pub(crate) fn open_hub(&self, crowd: &Crowd, count: usize) -> anyhow::Result<Door> {
-        let (addr, admin) = (free_address()?, free_address()?);
         let upstream = crowd.upstream.addr;
-        let file = self.file(Lane::Tollgate, addr);
-        fs::write(&file, config((addr, admin), upstream, count))?;
-        let gate = self.gate.as_deref().context("there is no gate")?;
-        let mut command = command(gate, self.place(PROXY_CORE));
-        command.arg("serve").arg("--config").arg(&file);
-        let log = fs::File::create(file.with_extension("log"))?;
-        command.stdout(log.try_clone()?).stderr(log);
-        let mut running = Running::start(command)?;
-        running.wait_for(addr, Duration::from_micros(200)).with_context(|| {
-            let log = fs::read_to_string(file.with_extension("log")).unwrap_or_default();
-            format!("the gate does not start: {}", log.trim())
+        let (door, _file) = self.open_configured(&crowd.upstream, |_folder, listen, admin| {
+            Ok(config((listen, admin), upstream, count))
         })?;
-        Ok(Door { lane: Lane::Tollgate, addr, upstream, running: Some(running) })
+        Ok(door)
     }
 }
 
