@@ -12,6 +12,8 @@ pub mod ids;
 
 pub mod principal;
 
+pub mod party;
+
 pub mod refusal;
 
 pub mod bounds;

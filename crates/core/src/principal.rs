@@ -202,11 +202,25 @@ impl CallerKey {
     pub const fn part(self, parts: usize) -> usize {
         (self.0 % parts as u128) as usize
     }
+
+    /// The key as a number, for tables that hold other keys too.
+    #[must_use]
+    pub const fn bits(self) -> u128 {
+        self.0
+    }
 }
 
 /// What all principals of one agent have in common: issuer and client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct AgentKey(u128);
+
+impl AgentKey {
+    /// The key as a number, for tables that hold other keys too.
+    #[must_use]
+    pub const fn bits(self) -> u128 {
+        self.0
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -21,6 +21,16 @@ pub enum Reason {
     ScopeInsufficient,
     /// Whether the credential is good cannot be found out now.
     IdentityUnavailable,
+    /// Policy does not allow this call, though the caller may know of what it acts on.
+    PolicyDenied,
+    /// A rate, a count of tokens or a number of calls at once is used up for now.
+    LimitReached,
+    /// A budget is used up for its period.
+    BudgetExhausted,
+    /// The call is larger than a limit can ever have room for.
+    NeverFits,
+    /// The ledger cannot take another call, and calls without it are not made.
+    LedgerUnavailable,
     /// No route has this path.
     RouteUnknown,
     /// The route does not serve this HTTP method.
@@ -95,6 +105,11 @@ impl Reason {
             Self::Unauthenticated => "unauthenticated",
             Self::ScopeInsufficient => "insufficient_scope",
             Self::IdentityUnavailable => "identity_unavailable",
+            Self::PolicyDenied => "policy_denied",
+            Self::LimitReached => "limit_reached",
+            Self::BudgetExhausted => "budget_exhausted",
+            Self::NeverFits => "never_fits",
+            Self::LedgerUnavailable => "ledger_unavailable",
             Self::RouteUnknown => "route_unknown",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::NotAcceptable => "not_acceptable",
@@ -131,6 +146,10 @@ impl Reason {
             | Self::OriginRefused
             | Self::Unauthenticated
             | Self::ScopeInsufficient
+            | Self::PolicyDenied
+            | Self::LimitReached
+            | Self::BudgetExhausted
+            | Self::NeverFits
             | Self::RouteUnknown
             | Self::MethodNotAllowed
             | Self::NotAcceptable
@@ -147,7 +166,10 @@ impl Reason {
             | Self::SessionUnknown
             | Self::CallerSessionsFull
             | Self::CallerStreamsFull => Blame::Caller,
-            Self::SessionsFull | Self::Draining | Self::IdentityUnavailable => Blame::Operator,
+            Self::SessionsFull
+            | Self::Draining
+            | Self::IdentityUnavailable
+            | Self::LedgerUnavailable => Blame::Operator,
             Self::UpstreamDown
             | Self::UpstreamLost
             | Self::UpstreamTimeout
@@ -172,6 +194,53 @@ pub struct Refusal {
     pub versions: Option<Box<VersionsOffered>>,
     /// The value of `WWW-Authenticate`: how to become somebody who is not refused.
     pub challenge: Option<Box<str>>,
+    /// What is used up ([`Reason::LimitReached`], [`Reason::BudgetExhausted`], [`Reason::NeverFits`]).
+    pub limit: Option<Box<LimitFacts>>,
+}
+
+/// What a caller at a limit is told, besides the sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitFacts {
+    /// The name of the limit, as in the configuration.
+    pub name: String,
+    /// Whom it counts: `agent`, `user`, `team`, `route`, ...
+    pub scope: String,
+    /// What it counts.
+    pub unit: LimitUnit,
+    /// How much of it there is in a window.
+    pub quota: u64,
+    /// The window in seconds; `None` for what has none (calls at once).
+    pub window_secs: Option<u64>,
+    /// What is left of it now.
+    pub remaining: u64,
+    /// When a retry succeeds, in milliseconds; `None` if it never will, or nobody knows.
+    pub retry_after_millis: Option<u64>,
+}
+
+/// What limits count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LimitUnit {
+    /// Requests.
+    Requests,
+    /// Tokens.
+    Tokens,
+    /// Calls at once.
+    Concurrent,
+    /// Millionths of a currency.
+    Money,
+}
+
+impl LimitUnit {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Tokens => "tokens",
+            Self::Concurrent => "concurrent",
+            Self::Money => "money",
+        }
+    }
 }
 
 /// What a version refusal tells the client.
@@ -186,7 +255,14 @@ pub struct VersionsOffered {
 impl Refusal {
     /// A refusal with its public sentence.
     pub fn new(reason: Reason, text: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason, text: text.into(), retry_after_secs: None, versions: None, challenge: None }
+        Self {
+            reason,
+            text: text.into(),
+            retry_after_secs: None,
+            versions: None,
+            challenge: None,
+            limit: None,
+        }
     }
 
     /// The same refusal, naming when a retry can succeed.

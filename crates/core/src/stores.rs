@@ -1,4 +1,5 @@
-//! The ports behind which identity lives: agents, users, grants, signing keys and revocations.
+//! The ports behind which lives what is kept: agents, users, grants, signing keys and revocations; the
+//! ledger of usage; and pins of tool definitions.
 //!
 //! The implementations are in `tollgate-backends`; one contract suite there holds for all of them.
 //! Every method is atomic, also between processes that share a store. Secrets never get here: only
@@ -16,11 +17,19 @@ mod keys;
 
 mod revocations;
 
+mod usage;
+
+mod pins;
+
 pub use agents::{AgentRecord, Agents, ApiKeyRecord, AuthMethod, ClientKeys, GrantType, Origin};
 pub use agents::{Quota, SecretHash, Taken};
 pub use grants::{CodeRecord, Consent, GrantId, Grants, RefreshRecord, Rotated, Spent};
 pub use keys::{SigningKeyRecord, SigningKeys};
+pub use pins::{PinRecord, Pins};
 pub use revocations::{Revocable, Revocation, Revocations};
+pub use usage::{
+    CallId, CountedBy, Outcome, UsageBy, UsageFilter, UsageLedger, UsageRow, UsageSums,
+};
 pub use users::{UserRecord, Users};
 
 use serde::{Deserialize, Serialize};

@@ -35,6 +35,12 @@ pub const fn answer(reason: Reason) -> (StatusCode, i64) {
         Reason::Unauthenticated => (StatusCode::UNAUTHORIZED, -31005),
         Reason::ScopeInsufficient => (StatusCode::FORBIDDEN, -31006),
         Reason::IdentityUnavailable => (StatusCode::SERVICE_UNAVAILABLE, -31007),
+        Reason::PolicyDenied => (StatusCode::FORBIDDEN, -31008),
+        Reason::LimitReached => (StatusCode::TOO_MANY_REQUESTS, -31009),
+        Reason::BudgetExhausted => (StatusCode::TOO_MANY_REQUESTS, -31010),
+        // Waiting does not help, so it must not look as if it did.
+        Reason::NeverFits => (StatusCode::UNPROCESSABLE_ENTITY, -31011),
+        Reason::LedgerUnavailable => (StatusCode::SERVICE_UNAVAILABLE, -31012),
         Reason::HostRefused | Reason::OriginRefused => (StatusCode::FORBIDDEN, -32600),
         Reason::RouteUnknown | Reason::SessionUnknown => (StatusCode::NOT_FOUND, -32600),
         Reason::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, -32600),

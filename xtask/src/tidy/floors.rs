@@ -11,10 +11,14 @@ use std::process::Command;
 use std::time::Duration;
 
 /// Each package of ours with those of ours it may use. The binary and the tools may use all.
-const FLOORS: [(&str, &[&str]); 14] = [
+const FLOORS: [(&str, &[&str]); 18] = [
     ("tollgate-core", &[]),
     ("tollgate-mcp", &["tollgate-core"]),
     ("tollgate-oauth", &["tollgate-core"]),
+    ("tollgate-rules", &["tollgate-core"]),
+    ("tollgate-policy", &["tollgate-core", "tollgate-rules"]),
+    ("tollgate-limits", &["tollgate-core", "tollgate-rules"]),
+    ("tollgate-usage", &["tollgate-core", "tollgate-rules"]),
     ("tollgate-backends", &["tollgate-core"]),
     ("tollgate-outbound", &["tollgate-core"]),
     ("tollgate-identity", &["tollgate-core", "tollgate-oauth", "tollgate-outbound"]),
@@ -26,6 +30,10 @@ const FLOORS: [(&str, &[&str]); 14] = [
             "tollgate-oauth",
             "tollgate-outbound",
             "tollgate-identity",
+            "tollgate-rules",
+            "tollgate-policy",
+            "tollgate-limits",
+            "tollgate-usage",
         ],
     ),
     ("tollgate-issuer", &["tollgate-core", "tollgate-oauth", "tollgate-outbound"]),
@@ -39,7 +47,14 @@ const FLOORS: [(&str, &[&str]); 14] = [
 /// Packages that may use all others.
 const TOPS: [&str; 2] = ["tollgate", "xtask"];
 /// Packages without input and output.
-const PURE: [&str; 3] = ["tollgate-core", "tollgate-mcp", "tollgate-oauth"];
+const PURE: [&str; 6] = [
+    "tollgate-core",
+    "tollgate-mcp",
+    "tollgate-oauth",
+    "tollgate-rules",
+    "tollgate-policy",
+    "tollgate-limits",
+];
 /// What those must not use.
 const IMPURE: [&str; 9] = [
     "tokio",
