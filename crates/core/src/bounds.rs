@@ -13,6 +13,8 @@ pub mod people;
 
 pub mod stores;
 
+pub mod usage;
+
 /// One KiB in bytes.
 pub const KIB: usize = 1024;
 /// One MiB in bytes.
