@@ -92,7 +92,7 @@ fn errors_count_and_are_told_apart() {
 
 #[test]
 fn an_answer_nobody_can_read_counts_by_its_bytes() {
-    for wrong in [&b"\xff\xff\xff\xff\xff"[..], b"{\"result", b"[1,2]", b"nulls"] {
+    for wrong in [&b"\xff\xff\xff\xff\xff"[..], b"{\"result", b"nulls"] {
         assert_eq!(counted(wrong).0, of(wrong.len() as u64), "{wrong:?}");
     }
     let deep = format!("{{\"result\":{}{}}}", "[".repeat(9_000), "]".repeat(9_000));
