@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tollgate_core::ids::{RoutePath, Secret, UpstreamName};
 use tollgate_core::sessions::{Caps, Lifetimes};
+use tollgate_policy::settings::PolicySettings;
 use url::Url;
 
 /// One whole version of the configuration, as far as it concerns the gate.
@@ -32,6 +33,8 @@ pub struct Settings {
     pub names: NamePolicy,
     /// Who must prove what.
     pub identity: IdentitySettings,
+    /// Who may call what; `None` allows everything.
+    pub policy: Option<PolicySettings>,
     /// Caps and deadlines towards clients.
     pub limits: Limits,
     /// Legacy sessions.

@@ -67,6 +67,7 @@ pub(super) fn check(raw: &Root, reading: &mut Reading<'_>) -> Option<Judged> {
         tls,
         names,
         identity,
+        policy: None,
         limits,
         sessions,
         upstreams,
