@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tollgate_core::ids::{RoutePath, Secret, UpstreamName};
 use tollgate_core::sessions::{Caps, Lifetimes};
+use tollgate_policy::settings::PolicySettings;
 use url::Url;
 
 /// One whole version of the configuration, as far as it concerns the gate.
@@ -40,6 +41,8 @@ pub struct Settings {
     pub upstreams: Vec<UpstreamSettings>,
     /// The routes, in the order of the file.
     pub routes: Vec<RouteSettings>,
+    /// Who may call what; `None`: everybody everything.
+    pub policy: Option<PolicySettings>,
     /// How long calls in flight get after SIGTERM.
     pub drain: Duration,
 }
