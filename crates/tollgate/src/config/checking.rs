@@ -68,6 +68,8 @@ pub(super) fn check(raw: &Root, reading: &mut Reading<'_>) -> Option<Judged> {
         names,
         identity,
         limits,
+        quotas: None,
+        usage: None,
         sessions,
         upstreams,
         routes,
