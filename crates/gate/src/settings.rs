@@ -16,6 +16,7 @@ use std::time::Duration;
 use tollgate_core::ids::{RoutePath, Secret, UpstreamName};
 use tollgate_core::sessions::{Caps, Lifetimes};
 use tollgate_limits::settings::LimitSettings;
+use tollgate_policy::settings::PolicySettings;
 use tollgate_usage::settings::UsageSettings;
 use url::Url;
 
@@ -46,6 +47,8 @@ pub struct Settings {
     pub upstreams: Vec<UpstreamSettings>,
     /// The routes, in the order of the file.
     pub routes: Vec<RouteSettings>,
+    /// Who may call what; `None`: everybody everything.
+    pub policy: Option<PolicySettings>,
     /// How long calls in flight get after SIGTERM.
     pub drain: Duration,
 }
