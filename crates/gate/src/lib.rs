@@ -22,8 +22,6 @@ pub mod cors;
 
 pub mod call;
 
-pub mod subject;
-
 pub mod frame;
 
 pub mod identify;
