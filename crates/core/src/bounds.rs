@@ -11,6 +11,8 @@ pub mod outbound;
 
 pub mod people;
 
+pub mod policy;
+
 pub mod stores;
 
 pub mod usage;
