@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tollgate_core::ids::{RoutePath, Secret, UpstreamName};
 use tollgate_core::sessions::{Caps, Lifetimes};
+use tollgate_limits::settings::LimitSettings;
 use url::Url;
 
 /// One whole version of the configuration, as far as it concerns the gate.
@@ -34,6 +35,8 @@ pub struct Settings {
     pub identity: IdentitySettings,
     /// Caps and deadlines towards clients.
     pub limits: Limits,
+    /// Rates, calls at once and budgets; `None` limits nothing.
+    pub quotas: Option<LimitSettings>,
     /// Legacy sessions.
     pub sessions: SessionSettings,
     /// The upstreams, in the order of the file.

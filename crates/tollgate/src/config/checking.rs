@@ -68,6 +68,7 @@ pub(super) fn check(raw: &Root, reading: &mut Reading<'_>) -> Option<Judged> {
         names,
         identity,
         limits,
+        quotas: None,
         sessions,
         upstreams,
         routes,
