@@ -10,6 +10,7 @@
 
 use crate::call::Post;
 use crate::knowledge::Knowledge;
+use crate::meter::Tabs;
 use bytes::Bytes;
 use std::sync::Arc;
 use tollgate_core::bounds::BATCH_MAX;
@@ -37,6 +38,7 @@ pub struct Expected {
     error: Option<i64>,
     knowledge: Arc<Knowledge>,
     face: Option<Arc<Face>>,
+    tabs: Tabs,
 }
 
 /// What is known of the upstream, and how what it says looks to the agent (`None`: as it is).
@@ -74,6 +76,7 @@ impl Expected {
             is_first_page: post.one().is_some_and(|message| message.fields.cursor.is_none()),
             knowledge,
             face,
+            tabs: post.tabs.clone(),
         }
     }
 
@@ -95,6 +98,7 @@ impl Expected {
             error: None,
             knowledge,
             face,
+            tabs: Tabs::None,
         }
     }
 
@@ -127,6 +131,13 @@ impl Expected {
         self.first.iter().chain(&self.more).map(|id| id.of(&self.body))
     }
 
+    /// Closes what is still unanswered: whoever waits was told that no answer comes.
+    pub fn give_up(&self) {
+        for tab in self.unanswered().filter_map(|id| self.tabs.of(id)) {
+            tab.failed();
+        }
+    }
+
     /// The answer with which a listening modern stream ends in good order.
     ///
     /// SPEC: 2026-07-28 basic/patterns/subscriptions: the server sends the result, then closes.
@@ -157,8 +168,13 @@ impl Expected {
             }),
             GlanceKind::Notification => self.judge_notification(message, &glance),
         };
-        if verdict == Verdict::Drop {
-            self.knowledge.note_dropped();
+        match &verdict {
+            Verdict::Drop => self.knowledge.note_dropped(),
+            // Of what is no answer. Answers are counted whole.
+            Verdict::Pass(message) if glance.id.is_none() || glance.method.is_some() => {
+                self.tabs.flow(message.len());
+            }
+            Verdict::Pass(_) | Verdict::Last(_) => {}
         }
         Ok(verdict)
     }
@@ -166,13 +182,26 @@ impl Expected {
     /// SPEC: 2025-03-26 basic/transports: answers may be batched.
     fn judge_batch(&mut self, message: Bytes) -> Result<Verdict, Refusal> {
         let glances = reply::glance_any(&message, BATCH_MAX).map_err(|fault| invalid(&fault))?;
+        let mut cut = Vec::new();
         for glance in &glances {
             let is_answer = matches!(glance.kind, GlanceKind::Response | GlanceKind::ErrorResponse);
-            if is_answer && !self.settle(&message, glance) && !self.may_answer_anything() {
-                self.knowledge.note_dropped();
-                return Ok(Verdict::Drop);
+            if !is_answer {
+                continue;
+            }
+            match self.settle(&message, glance) {
+                Some(own) => {
+                    let element = message.slice(glance.span.range());
+                    cut.extend(self.close(own, &element).map(|cut| (glance.span, cut)));
+                }
+                None if self.may_answer_anything() => {}
+                None => {
+                    self.knowledge.note_dropped();
+                    return Ok(Verdict::Drop);
+                }
             }
         }
+        let edits: Vec<(Span, &[u8])> = cut.iter().map(|(span, cut)| (*span, &cut[..])).collect();
+        let message = tollgate_mcp::json::splice(&message, &edits);
         Ok(if self.is_done() { Verdict::Last(message) } else { Verdict::Pass(message) })
     }
 
@@ -181,37 +210,57 @@ impl Expected {
     }
 
     fn judge_answer(&mut self, message: Bytes, glance: &Glance) -> Verdict {
-        if !self.settle(&message, glance) {
+        let Some(own) = self.settle(&message, glance) else {
             let passes = self.may_answer_anything();
             return if passes { Verdict::Pass(self.faced(message)) } else { Verdict::Drop };
+        };
+        let tab = self.tabs.of(own.of(&self.body)).cloned();
+        let cut = tab.as_ref().and_then(|tab| tab.fit(&message, glance));
+        let cut = cut.and_then(|cut| reply::glance(&cut).ok().map(|glance| (cut, glance)));
+        let (message, glance) = match &cut {
+            Some((cut, glance)) => (cut.clone(), glance),
+            None => (message, glance),
+        };
+        let message = self.delivered(message, glance);
+        if let Some(tab) = tab {
+            tab.answered(&message, glance.kind == GlanceKind::ErrorResponse);
         }
+        if self.is_done() { Verdict::Last(message) } else { Verdict::Pass(message) }
+    }
+
+    /// An answer as it reaches the agent.
+    fn delivered(&mut self, message: Bytes, glance: &Glance) -> Bytes {
         self.error = glance.error_code;
         let completed = self.complete(message.clone(), glance);
         // Most answers lack nothing, and then the first glance still holds.
         let is_same = completed.as_ptr() == message.as_ptr() && completed.len() == message.len();
-        let message = match &self.face {
+        match &self.face {
             Some(face) if is_same => face.answer(message, glance, self.method),
             Some(_) => self.faced(completed),
             None => completed,
-        };
-        if self.is_done() { Verdict::Last(message) } else { Verdict::Pass(message) }
+        }
     }
 
-    /// Strikes the answered id off; `false` if nobody asked for it.
-    fn settle(&mut self, message: &Bytes, glance: &Glance) -> bool {
-        let Some(answered) = glance.id.map(|id| id.of(message)) else { return false };
+    /// Closes what the request with this id has open; also the answer cut to its room, if it has none
+    /// as it is.
+    fn close(&self, own: Span, answer: &Bytes) -> Option<Bytes> {
+        let tab = self.tabs.of(own.of(&self.body))?;
+        let glance = reply::glance(answer).ok()?;
+        let cut = tab.fit(answer, &glance);
+        let is_error = glance.kind == GlanceKind::ErrorResponse;
+        tab.answered(cut.as_ref().unwrap_or(answer), is_error);
+        cut
+    }
+
+    /// Strikes the answered id off, and says where it was asked; `None` if nobody did.
+    fn settle(&mut self, message: &Bytes, glance: &Glance) -> Option<Span> {
+        let answered = glance.id.map(|id| id.of(message))?;
         let is_it = |id: &Span| same_id(id.of(&self.body), answered);
         if self.first.as_ref().is_some_and(is_it) {
-            self.first = self.more.pop();
-            return true;
+            return std::mem::replace(&mut self.first, self.more.pop());
         }
-        match self.more.iter().position(is_it) {
-            Some(at) => {
-                self.more.swap_remove(at);
-                true
-            }
-            None => false,
-        }
+        let at = self.more.iter().position(is_it)?;
+        Some(self.more.swap_remove(at))
     }
 
     fn judge_notification(&mut self, message: Bytes, glance: &Glance) -> Verdict {
@@ -314,7 +363,11 @@ impl Expected {
                 tollgate_mcp::json::splice(message, &[(at, &member)])
             }
         };
-        Some((code, self.faced(edited)))
+        let edited = self.faced(edited);
+        if let Some(tab) = self.tabs.of(own) {
+            tab.answered(&edited, true);
+        }
+        Some((code, edited))
     }
 }
 

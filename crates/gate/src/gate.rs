@@ -5,11 +5,12 @@ use crate::drain::Drain;
 use crate::farewell::{Farewells, Parting};
 use crate::http_sse::Lanes;
 use crate::hub::News;
+use crate::meter::Scales;
 use crate::recovery::Memories;
 use crate::seal::{Purpose, Seal};
 use crate::session::Sessions;
 use crate::settings::Settings;
-use crate::snapshot::{CompileError, Snapshot};
+use crate::snapshot::{Around, CompileError, Snapshot};
 use crate::soft::SoftSessions;
 use crate::streams::Streams;
 use crate::ward::Orphanage;
@@ -19,6 +20,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tollgate_core::clock::{Clock, Entropy};
 use tollgate_core::sessions::{Session, SessionBook};
+use tollgate_core::stores::UsageLedger;
 
 /// All that a request needs.
 #[derive(Debug)]
@@ -37,6 +39,7 @@ pub struct Gate {
     pub(crate) entropy: Arc<dyn Entropy>,
     identity: Option<tollgate_identity::Sources>,
     pub(crate) annex: Option<Arc<dyn Annex>>,
+    scales: Scales,
     pub(crate) panics: AtomicU64,
 }
 
@@ -55,6 +58,8 @@ pub struct Surroundings {
     pub identity: Option<tollgate_identity::Sources>,
     /// What else stands on the listener.
     pub annex: Option<Arc<dyn Annex>>,
+    /// Where rows of usage are kept.
+    pub ledger: Option<Arc<dyn UsageLedger>>,
 }
 
 impl Gate {
@@ -63,8 +68,11 @@ impl Gate {
     /// # Errors
     /// [`CompileError`] if the configuration cannot be put to work.
     pub fn new(settings: Settings, around: Surroundings) -> Result<Arc<Self>, CompileError> {
-        let Surroundings { book, clock, entropy, drain, identity, annex } = around;
-        let snapshot = Snapshot::compile(settings, None, (&*entropy, identity.as_ref()))?;
+        let Surroundings { book, clock, entropy, drain, identity, annex, ledger } = around;
+        let scales = Scales::new(ledger, clock.clone(), entropy.clone());
+        let (identity_of, scale) = (identity.as_ref(), scales.of(&settings)?);
+        let within = Around { entropy: &*entropy, identity: identity_of, scale };
+        let snapshot = Snapshot::compile(settings, None, within)?;
         Ok(Arc::new(Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             sessions: Sessions::new(book, clock.clone(), entropy.clone()),
@@ -80,6 +88,7 @@ impl Gate {
             entropy,
             identity,
             annex,
+            scales,
             panics: AtomicU64::new(0),
         }))
     }
@@ -90,11 +99,11 @@ impl Gate {
     /// [`CompileError`]; the old configuration then stays, whole.
     pub fn reload(&self, settings: Settings) -> Result<(), CompileError> {
         let old = self.snapshot.load_full();
-        let next = Arc::new(Snapshot::compile(
-            settings,
-            Some(&old),
-            (&*self.entropy, self.identity.as_ref()),
-        )?);
+        let scale = self.scales.of(&settings)?;
+        let (entropy, identity) = (&*self.entropy, self.identity.as_ref());
+        let within = Around { entropy, identity, scale };
+        let next = Arc::new(Snapshot::compile(settings, Some(&old), within)?);
+        self.scales.follow(&next.settings);
         self.snapshot.store(next.clone());
         self.news.tell();
         if let Some(verifier) = next.identify.verifier() {
@@ -189,6 +198,13 @@ impl Gate {
         let closing = snapshot.upstreams.iter().map(|upstream| upstream.close(limit));
         let closed = futures_util::future::join_all(closing).await;
         closed.into_iter().all(|is_closed| is_closed)
+    }
+
+    /// Waits until all usage noted so far is in the ledger, at most for `limit`. False if some is not.
+    pub async fn flush_usage(&self, limit: Duration) -> bool {
+        let snapshot = self.snapshot();
+        let Some(limited) = snapshot.admit.limited() else { return true };
+        limited.scale().meter.flush(limit).await
     }
 
     /// Ends the sessions of one part of the book whose life is over; says when to go on.

@@ -22,6 +22,8 @@ pub mod cors;
 
 pub mod call;
 
+pub mod subject;
+
 pub mod frame;
 
 pub mod identify;
@@ -33,6 +35,8 @@ pub mod annex;
 pub mod permit;
 
 pub mod admit;
+
+pub mod meter;
 
 pub mod route;
 

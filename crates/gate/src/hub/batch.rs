@@ -60,6 +60,7 @@ fn alone(post: &Post, (number, message): (usize, &Message)) -> Option<(Post, Mes
         version: post.version,
         params: Vec::new(),
         subjects: post.subjects.alone(number),
+        tabs: post.tabs.alone(number),
     };
     Some((own, *message))
 }

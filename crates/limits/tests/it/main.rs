@@ -3,6 +3,8 @@
 //! Time is a number here; nothing waits.
 #![expect(clippy::expect_used, reason = "what is expected of a test's own making")]
 
+mod giving_back;
+
 mod levels;
 
 mod scene;
