@@ -11,6 +11,8 @@ pub mod outbound;
 
 pub mod people;
 
+pub mod pins;
+
 pub mod stores;
 
 /// One KiB in bytes.
