@@ -15,7 +15,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tollgate_core::ids::{RoutePath, Secret, UpstreamName};
 use tollgate_core::sessions::{Caps, Lifetimes};
+use tollgate_limits::settings::LimitSettings;
 use tollgate_policy::settings::PolicySettings;
+use tollgate_usage::settings::UsageSettings;
 use url::Url;
 
 /// One whole version of the configuration, as far as it concerns the gate.
@@ -37,6 +39,10 @@ pub struct Settings {
     pub policy: Option<PolicySettings>,
     /// Caps and deadlines towards clients.
     pub limits: Limits,
+    /// How much callers may use; `None` is as much as they like.
+    pub quotas: Option<LimitSettings>,
+    /// Metering, prices and the ledger; `None` meters nothing.
+    pub usage: Option<UsageSettings>,
     /// Legacy sessions.
     pub sessions: SessionSettings,
     /// The upstreams, in the order of the file.

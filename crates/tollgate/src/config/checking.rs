@@ -69,6 +69,8 @@ pub(super) fn check(raw: &Root, reading: &mut Reading<'_>) -> Option<Judged> {
         identity,
         policy: None,
         limits,
+        quotas: None,
+        usage: None,
         sessions,
         upstreams,
         routes,
