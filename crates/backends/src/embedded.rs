@@ -16,11 +16,21 @@ mod lanes;
 mod records;
 mod revocations;
 mod schema;
+mod usage;
 mod users;
+
+pub use usage::EmbeddedUsage;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tollgate_core::stores::{StoreError, Stores};
+
+/// How the file of the stores of identity is made.
+const PLAN: schema::Plan = schema::Plan {
+    steps: &[include_str!("../migrations/0001_identity.sql")],
+    // "toll"
+    application: 0x746f_6c6c,
+};
 
 /// Why a store file cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +45,7 @@ pub enum OpenError {
     },
     /// Others may read or write it.
     #[error(
-        "others may read or write {path} (mode {mode:o}), which holds signing keys: \
+        "others may read or write {path} (mode {mode:o}), which are for the gate alone: \
          run `chmod 600 {path}`"
     )]
     Permissions {
@@ -91,7 +101,7 @@ impl Embedded {
         let path = &std::path::absolute(path).map_err(io)?;
         file::prepare(path)?;
         let desk = lanes::Desk::new(path);
-        schema::bring_up(&desk, path).await?;
+        schema::bring_up(&desk, path, &PLAN).await?;
         Ok(Self { desk: Arc::new(desk) })
     }
 

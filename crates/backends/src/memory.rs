@@ -7,8 +7,10 @@
 //! Next: `memory/identity.rs`, the stores of identity.
 
 mod identity;
+mod usage;
 
 pub use identity::MemoryIdentity;
+pub use usage::MemoryUsage;
 
 use parking_lot::Mutex;
 use std::collections::HashMap;

@@ -49,8 +49,6 @@ pub struct Settings {
     pub upstreams: Vec<UpstreamSettings>,
     /// The routes, in the order of the file.
     pub routes: Vec<RouteSettings>,
-    /// Who may call what; `None`: everybody everything.
-    pub policy: Option<PolicySettings>,
     /// How long calls in flight get after SIGTERM.
     pub drain: Duration,
 }

@@ -74,7 +74,6 @@ pub(super) fn check(raw: &Root, reading: &mut Reading<'_>) -> Option<Judged> {
         sessions,
         upstreams,
         routes,
-        policy: None,
         drain: front.timeouts.value.drain.value.0,
     };
     Some(Judged { settings, admin: raw.admin.value.listen.value.0, issuer, store })
