@@ -1,4 +1,4 @@
-//! The stores of identity in one SQLite file, which several processes may have open: the gate
+//! The stores of identity and of pins in one SQLite file, which several processes may have open: the gate
 //! serves from it while the command line writes to it.
 //!
 //! What a method acknowledged is on disk and survives `kill -9` and power cuts; what it did not
@@ -13,6 +13,7 @@ mod file;
 mod grants;
 mod keys;
 mod lanes;
+mod pins;
 mod records;
 mod revocations;
 mod schema;
@@ -23,11 +24,14 @@ pub use usage::EmbeddedUsage;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tollgate_core::stores::{StoreError, Stores};
+use tollgate_core::stores::{Pins, StoreError, Stores};
 
 /// How the file of the stores of identity is made.
 const PLAN: schema::Plan = schema::Plan {
-    steps: &[include_str!("../migrations/0001_identity.sql")],
+    steps: &[
+        include_str!("../migrations/0001_identity.sql"),
+        include_str!("../migrations/0002_pins.sql"),
+    ],
     // "toll"
     application: 0x746f_6c6c,
 };
@@ -115,5 +119,11 @@ impl Embedded {
             keys: Arc::new(keys::EmbeddedKeys(self.desk.clone())),
             revocations: Arc::new(revocations::EmbeddedRevocations(self.desk.clone())),
         }
+    }
+
+    /// Its pins of tool definitions.
+    #[must_use]
+    pub fn pins(&self) -> Arc<dyn Pins> {
+        Arc::new(pins::EmbeddedPins(self.desk.clone()))
     }
 }

@@ -12,6 +12,7 @@ pub mod outbound;
 pub mod people;
 
 pub mod policy;
+pub mod pins;
 
 pub mod stores;
 
