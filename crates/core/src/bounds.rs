@@ -14,6 +14,7 @@ pub mod outbound;
 pub mod people;
 
 pub mod policy;
+pub mod pins;
 
 pub mod stores;
 

@@ -89,10 +89,10 @@ impl Rate {
         if time > NANOS_MAX { NANOS_MAX + 1 } else { time }
     }
 
-    /// How many whole units take so long.
+    /// How many units take so long, what is begun included.
     #[must_use]
-    pub const fn units(&self, time: u64) -> u64 {
-        time / self.unit
+    pub const fn units_begun(&self, time: u64) -> u64 {
+        time.div_ceil(self.unit)
     }
 
     /// Whether so much can pass at all.
@@ -110,7 +110,7 @@ impl Rate {
     /// How many units pass now.
     #[must_use]
     pub fn room(&self, taken: &Taken, now: u64) -> u64 {
-        self.units(self.burst.saturating_sub(taken.tat.saturating_sub(now)))
+        self.burst.saturating_sub(taken.tat.saturating_sub(now)) / self.unit
     }
 
     /// Whether as much passes now. Nothing is taken.

@@ -191,7 +191,7 @@ impl Bucket {
         hold.held += more;
         let forgiven = self.lock().tokens.take_more(&rate, now, more);
         if forgiven > 0 {
-            self.gauge.forgiven.fetch_add(rate.units(forgiven), Ordering::Relaxed);
+            self.gauge.forgiven.fetch_add(rate.units_begun(forgiven), Ordering::Relaxed);
         }
     }
 
