@@ -63,6 +63,8 @@ pub struct Post {
     pub params: Vec<(HeaderName, HeaderValue)>,
     /// What each message acts on, where that matters.
     pub subjects: Subjects,
+    /// Answers to messages that were taken out of a batch: nothing of those goes anywhere.
+    pub answered: Vec<Bytes>,
 }
 
 impl Call {

@@ -304,11 +304,22 @@ fn judge(
     };
     if let (Era::Modern, Some(_), Body::One(message)) = (era, headers, &messages)
         && let Some(leg) = route.straight()
+        // With a policy, `permit.rs` does: a mirror must not tell that there is a tool.
+        && snapshot.permit.book().is_none()
     {
         leg.knowledge.check_params(&body, message, &params)?;
     }
     let version = version_header.and_then(legacy::Version::parse);
-    Ok(Post { body, messages, era, method, version, params, subjects: Subjects::Off })
+    Ok(Post {
+        body,
+        messages,
+        era,
+        method,
+        version,
+        params,
+        subjects: Subjects::Off,
+        answered: Vec::new(),
+    })
 }
 
 /// The protocol version a request names; one that is not text is as good as any unknown one.
