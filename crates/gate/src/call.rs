@@ -68,6 +68,8 @@ pub struct Post {
     pub subjects: Subjects,
     /// What each message has open.
     pub tabs: Tabs,
+    /// Answers to messages that were taken out of a batch: nothing of those goes anywhere.
+    pub answered: Vec<Bytes>,
 }
 
 impl Call {

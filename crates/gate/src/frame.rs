@@ -314,6 +314,8 @@ fn judge(
     };
     if let (Era::Modern, Some(_), Body::One(message)) = (era, headers, &messages)
         && let Some(leg) = route.straight()
+        // With a policy, `permit.rs` does: a mirror must not tell that there is a tool.
+        && snapshot.permit.book().is_none()
     {
         leg.knowledge.check_params(&body, message, &params)?;
     }
@@ -327,6 +329,7 @@ fn judge(
         params,
         subjects: Subjects::Off,
         tabs: Tabs::None,
+        answered: Vec::new(),
     })
 }
 

@@ -138,6 +138,9 @@ pub enum CompileError {
     /// Identity cannot be checked.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// The policy cannot be used.
+    #[error(transparent)]
+    Policy(#[from] tollgate_policy::PolicyError),
     /// Identity was switched on in a process that was started without what it needs.
     #[error("identity was switched on: that takes effect with a restart only")]
     IdentityLate,
@@ -239,7 +242,7 @@ impl Snapshot {
             sse_paths,
             upstreams,
             identify,
-            permit: Permit::Open,
+            permit: Permit::compile(settings.policy.as_ref(), previous)?,
             admit,
             settings,
         })

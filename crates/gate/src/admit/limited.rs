@@ -239,7 +239,8 @@ impl Limited {
             Body::One(_) if answer == LimitAnswer::Http429 => None,
             Body::One(message) => told(message),
             Body::Batch(messages) => {
-                let told: Vec<Vec<u8>> = messages.iter().filter_map(told).collect();
+                let mut told: Vec<Vec<u8>> = messages.iter().filter_map(told).collect();
+                told.extend(post.answered.iter().map(|answer| answer.to_vec()));
                 (!told.is_empty()).then(|| [b"[".as_slice(), &told.join(&b','), b"]"].concat())
             }
         };
