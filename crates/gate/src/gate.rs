@@ -23,6 +23,8 @@ use std::time::Duration;
 use tollgate_core::clock::{Clock, Entropy};
 use tollgate_core::sessions::{Session, SessionBook};
 use tollgate_core::stores::UsageLedger;
+use tollgate_limits::{BudgetStatus, LevelStatus};
+use tollgate_usage::Figures;
 
 /// All that a request needs.
 #[derive(Debug)]
@@ -244,6 +246,16 @@ impl Gate {
         seal.seal(purpose, context, plain, &*self.entropy)
     }
 
+    /// How limits and the meter are doing; `None` where nothing is limited or metered.
+    #[must_use]
+    pub fn usage(&self) -> Option<UseStatus> {
+        let snapshot = self.snapshot();
+        let (limits, scale) = snapshot.admit.limited().map(|it| (it.limits(), it.scale()))?;
+        let levels = limits.levels();
+        let budgets = limits.budgets(scale.now());
+        Some(UseStatus { levels, budgets, figures: scale.meter.figures() })
+    }
+
     /// How the gate is doing.
     #[must_use]
     pub fn status(&self) -> GateStatus {
@@ -256,6 +268,17 @@ impl Gate {
             permit: self.snapshot().permit.book().map(|book| book.tally.counts()),
         }
     }
+}
+
+/// What limits and the meter have done, for `/status`.
+#[derive(Clone, Debug)]
+pub struct UseStatus {
+    /// Limits, in the order of the file.
+    pub levels: Vec<LevelStatus>,
+    /// Budgets, in the order of the file.
+    pub budgets: Vec<BudgetStatus>,
+    /// Calls counted, and their rows.
+    pub figures: Figures,
 }
 
 /// Counts for `/status`.
