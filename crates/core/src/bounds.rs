@@ -7,6 +7,8 @@ pub mod identity;
 
 pub mod issuer;
 
+pub mod limits;
+
 pub mod outbound;
 
 pub mod people;
