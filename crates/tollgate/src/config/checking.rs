@@ -23,6 +23,8 @@ mod tokens;
 
 mod stdio;
 
+mod usage;
+
 pub(crate) use credential::is_own_header;
 
 use crate::config::checking::identity::Who;
@@ -46,6 +48,7 @@ pub(super) struct Judged {
     pub(super) admin: SocketAddr,
     pub(super) issuer: Option<IssuerSettings>,
     pub(super) store: Option<PathBuf>,
+    pub(super) ledger: Option<PathBuf>,
 }
 
 /// Checks a whole file.
@@ -60,6 +63,9 @@ pub(super) fn check(raw: &Root, reading: &mut Reading<'_>) -> Option<Judged> {
     let sessions = sessions(&raw.sessions.value, reading);
     let upstreams = upstreams::upstreams(raw, &identity, reading);
     let routes = routes::routes(raw, reading);
+    let quotas = None;
+    let usage = usage::usage(raw, quotas.as_ref(), reading);
+    let ledger = usage::file(raw, usage.as_ref(), reading);
     let settings = Settings {
         version: String::new(),
         listen: front.listen.value.0,
@@ -69,14 +75,14 @@ pub(super) fn check(raw: &Root, reading: &mut Reading<'_>) -> Option<Judged> {
         identity,
         policy: None,
         limits,
-        quotas: None,
-        usage: None,
+        quotas,
+        usage,
         sessions,
         upstreams,
         routes,
         drain: front.timeouts.value.drain.value.0,
     };
-    Some(Judged { settings, admin: raw.admin.value.listen.value.0, issuer, store })
+    Some(Judged { settings, admin: raw.admin.value.listen.value.0, issuer, store, ledger })
 }
 
 fn sessions(raw: &Sessions, reading: &mut Reading<'_>) -> SessionSettings {
