@@ -67,11 +67,13 @@ pub(super) fn check(raw: &Root, reading: &mut Reading<'_>) -> Option<Judged> {
         tls,
         names,
         identity,
+        policy: None,
         limits,
+        quotas: None,
+        usage: None,
         sessions,
         upstreams,
         routes,
-        policy: None,
         drain: front.timeouts.value.drain.value.0,
     };
     Some(Judged { settings, admin: raw.admin.value.listen.value.0, issuer, store })
