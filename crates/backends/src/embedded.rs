@@ -13,6 +13,7 @@ mod file;
 mod grants;
 mod keys;
 mod lanes;
+mod pins;
 mod records;
 mod revocations;
 mod schema;
@@ -20,7 +21,7 @@ mod users;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tollgate_core::stores::{StoreError, Stores};
+use tollgate_core::stores::{Pins, StoreError, Stores};
 
 /// Why a store file cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -105,5 +106,11 @@ impl Embedded {
             keys: Arc::new(keys::EmbeddedKeys(self.desk.clone())),
             revocations: Arc::new(revocations::EmbeddedRevocations(self.desk.clone())),
         }
+    }
+
+    /// Its pins of tool definitions.
+    #[must_use]
+    pub fn pins(&self) -> Arc<dyn Pins> {
+        Arc::new(pins::EmbeddedPins(self.desk.clone()))
     }
 }

@@ -4,6 +4,8 @@
 //! (`memory/identity.rs`), and in one file that survives restarts and that several processes share
 //! (`embedded.rs`). `tests/contract.rs` holds for both.
 
+mod pinning;
+
 pub mod embedded;
 
 pub mod memory;

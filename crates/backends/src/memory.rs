@@ -4,11 +4,13 @@
 //! rarely meet. Counts per caller live beside them, sharded by caller. Bounded by the caps the gate
 //! passes in; emptied by sweeps, one shard at a time.
 //!
-//! Next: `memory/identity.rs`, the stores of identity.
+//! Next: `memory/identity.rs`, the stores of identity; `memory/pins.rs`.
 
 mod identity;
+mod pins;
 
 pub use identity::MemoryIdentity;
+pub use pins::MemoryPins;
 
 use parking_lot::Mutex;
 use std::collections::HashMap;

@@ -13,6 +13,9 @@ pub mod outbound;
 
 pub mod people;
 
+pub mod policy;
+pub mod pins;
+
 pub mod stores;
 
 /// One KiB in bytes.

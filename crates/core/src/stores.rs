@@ -25,7 +25,7 @@ pub use agents::{AgentRecord, Agents, ApiKeyRecord, AuthMethod, ClientKeys, Gran
 pub use agents::{Quota, SecretHash, Taken};
 pub use grants::{CodeRecord, Consent, GrantId, Grants, RefreshRecord, Rotated, Spent};
 pub use keys::{SigningKeyRecord, SigningKeys};
-pub use pins::{PinRecord, Pins};
+pub use pins::{Approval, FIRST_USE, PinRecord, PinTexts, Pins, Seen};
 pub use revocations::{Revocable, Revocation, Revocations};
 pub use usage::{
     CallId, CountedBy, Outcome, UsageBy, UsageFilter, UsageLedger, UsageRow, UsageSums,

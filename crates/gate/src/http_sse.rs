@@ -106,7 +106,9 @@ pub(crate) async fn serve(
     let from = (&**route, &head);
     let caller = identify::caller(&snapshot.identify, from, peer, ledger).await?;
     match (door, &head.method) {
-        (Door::Stream(route), &HttpMethod::GET) => open(gate, snapshot, (route, caller), &head),
+        (Door::Stream(route), &HttpMethod::GET) => {
+            open(gate, snapshot, (route, caller), &head).await
+        }
         (Door::Messages(route), &HttpMethod::POST) => {
             let sealed = sealed(&head)?;
             let post = frame::message(snapshot, route, (&head, body), ledger).await?;
@@ -132,7 +134,7 @@ pub(crate) async fn serve(
 }
 
 /// Opens a stream and tells the agent where to post.
-fn open(
+async fn open(
     gate: &Arc<Gate>,
     snapshot: &Arc<Snapshot>,
     (route, caller): (&Arc<Route>, Caller),
@@ -141,7 +143,7 @@ fn open(
     frame::accepts(&head.headers, "text/event-stream")?;
     let ask = Ask::Stream { last_event_id: None };
     let framed = Framed::for_agent(route.clone(), ask, caller.clone());
-    let permitted = permit::decide(&snapshot.permit, framed);
+    let permitted = permit::decide(gate, snapshot, framed).await;
     admit::take(&snapshot.admit, &gate.drain, permitted)?;
     let limits = &snapshot.settings.limits;
     let slot = gate.streams.open(caller.key(), limits.streams_per_caller_max)?;

@@ -26,6 +26,8 @@ mod stream;
 pub use desk::InFlight;
 pub use plan::Plan;
 
+pub(crate) use plan::Owned;
+
 pub(crate) use catalog::Catalogs;
 pub(crate) use news::News;
 

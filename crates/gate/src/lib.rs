@@ -22,6 +22,8 @@ pub mod cors;
 
 pub mod call;
 
+pub mod subject;
+
 pub mod frame;
 
 pub mod identify;

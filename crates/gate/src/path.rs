@@ -96,7 +96,7 @@ pub(crate) async fn onward(
     snapshot: &Arc<Snapshot>,
     framed: Framed,
 ) -> Result<Response<GateBody>, Refusal> {
-    let permitted = permit::decide(&snapshot.permit, framed);
+    let permitted = permit::decide(gate, snapshot, framed).await;
     let admitted = admit::take(&snapshot.admit, &gate.drain, permitted)?;
     let routed = route::choose(gate, snapshot, admitted).await?;
     forward::send(gate, snapshot, routed).await

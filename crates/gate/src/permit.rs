@@ -3,8 +3,13 @@
 //! The only maker of [`Permitted`]; nothing after this file can run for a call that was denied.
 //! Next: `admit.rs`.
 
-use crate::call::Call;
+use crate::call::{Ask, Call};
 use crate::frame::Framed;
+use crate::gate::Gate;
+use crate::snapshot::Snapshot;
+use crate::subject::Subjects;
+use std::sync::Arc;
+use tollgate_core::party::Party;
 use tollgate_core::principal::Principal;
 
 /// What is allowed.
@@ -22,6 +27,18 @@ pub struct Permitted {
 }
 
 impl Permitted {
+    /// The call. What its messages act on is in [`crate::call::Post::subjects`].
+    #[must_use]
+    pub const fn call(&self) -> &Call {
+        &self.call
+    }
+
+    /// Who makes it, as rules see it.
+    #[must_use]
+    pub const fn party(&self) -> Party<'_> {
+        self.call.party(&self.principal)
+    }
+
     /// Gives up the proof for its parts.
     #[must_use]
     pub fn into_parts(self) -> (Call, Principal) {
@@ -31,11 +48,14 @@ impl Permitted {
 
 /// Decides whether the call may be made at all.
 #[must_use]
-pub fn decide(permit: &Permit, framed: Framed) -> Permitted {
-    match permit {
-        Permit::Open => {
-            let (call, principal) = framed.into_parts();
-            Permitted { call, principal }
-        }
+pub async fn decide(_gate: &Arc<Gate>, snapshot: &Arc<Snapshot>, framed: Framed) -> Permitted {
+    let (mut call, principal) = framed.into_parts();
+    if let Ask::Post(post) = &mut call.ask
+        && snapshot.names_subjects()
+    {
+        post.subjects = Subjects::of(&call.route, post);
+    }
+    match snapshot.permit {
+        Permit::Open => Permitted { call, principal },
     }
 }

@@ -96,6 +96,12 @@ impl Route {
 }
 
 impl Snapshot {
+    /// Whether anybody wants to know what a call acts on: policy, limits or the ledger.
+    #[must_use]
+    pub const fn names_subjects(&self) -> bool {
+        self.settings.policy.is_some()
+    }
+
     /// Whether anything is served at this path.
     #[must_use]
     pub fn serves(&self, path: &str) -> bool {

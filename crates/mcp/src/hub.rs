@@ -6,8 +6,9 @@
 //! decides who may see or call what.
 //!
 //! Next: `naming.rs` and `uris.rs` for the names, `items.rs` for lists, `offer.rs` for what a hub
-//! says it can do, `rewrite.rs` for messages that pass.
+//! says it can do, `rewrite.rs` for messages that pass, `definition.rs` for what is pinned of a tool.
 
+pub mod definition;
 pub mod items;
 pub mod naming;
 pub mod offer;

@@ -18,6 +18,10 @@ mod values;
 
 mod issuers;
 
+mod rules;
+
+mod amounts;
+
 mod programs;
 
 mod collections;

@@ -22,7 +22,10 @@ const CANNOT_OPEN: &str = "(SQLite 14)";
 /// SQLite's result code for a file that is something else.
 const NOT_A_DATABASE: &str = "26";
 
-const STEPS: &[&str] = &[include_str!("../../migrations/0001_identity.sql")];
+const STEPS: &[&str] = &[
+    include_str!("../../migrations/0001_identity.sql"),
+    include_str!("../../migrations/0003_pins.sql"),
+];
 
 /// Brings the file to the newest version.
 pub(super) async fn bring_up(desk: &Desk, path: &Path) -> Result<(), OpenError> {

@@ -10,6 +10,7 @@
 mod agents;
 mod grants;
 mod keys;
+mod pins;
 mod revocations;
 mod users;
 

@@ -29,8 +29,8 @@ impl Front<'_> {
         let stage = self.stage(Some(held.clone()), self.audience_of(held));
         let (out, body) = mpsc::channel(EVENTS_WAITING_MAX);
         let mut wants_answer = false;
-        for message in post.all() {
-            let Some((post, message)) = alone(post, message) else { continue };
+        for (number, message) in post.all().iter().enumerate() {
+            let Some((post, message)) = alone(post, (number, message)) else { continue };
             if message.kind == Kind::Request {
                 wants_answer = true;
                 tokio::spawn(answer(stage.clone(), (post, message), out.clone()));
@@ -47,7 +47,7 @@ impl Front<'_> {
 }
 
 /// One message of a batch as a body of its own.
-fn alone(post: &Post, message: &Message) -> Option<(Post, Message)> {
+fn alone(post: &Post, (number, message): (usize, &Message)) -> Option<(Post, Message)> {
     let body = post.slice(message.span);
     // It was judged as a part of the whole; alone, only its offsets differ.
     let Ok(Body::One(message)) = json::judge(&body, &json::Limits::default()) else { return None };
@@ -59,6 +59,7 @@ fn alone(post: &Post, message: &Message) -> Option<(Post, Message)> {
         method,
         version: post.version,
         params: Vec::new(),
+        subjects: post.subjects.alone(number),
     };
     Some((own, *message))
 }

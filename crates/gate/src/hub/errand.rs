@@ -242,6 +242,7 @@ pub(super) fn replaced(post: &Post, message: &Message, value: Span, text: &[u8])
         method: post.method,
         version: post.version,
         params: post.params.clone(),
+        subjects: post.subjects.clone(),
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) struct Stage {
 impl Front<'_> {
     /// The same, owned.
     pub(super) fn stage(&self, held: Option<Held>, audience: Audience) -> Arc<Stage> {
-        let call = Call::of_streams(self.call.route.clone(), self.call.caller);
+        let call = Call::of_streams(self.call.route.clone(), (self.call.caller, self.call.address));
         Arc::new(Stage {
             gate: self.gate.clone(),
             snapshot: self.snapshot.clone(),
@@ -78,7 +78,7 @@ impl Stage {
         let route = snapshot.routes.get(self.call.route.path.as_str())?.clone();
         let snapshot::Plan::Hub(plan) = &route.plan else { return None };
         let plan = plan.clone();
-        let call = Call::of_streams(route, self.call.caller);
+        let call = Call::of_streams(route, (self.call.caller, self.call.address));
         Some(Arc::new(Self {
             gate: self.gate.clone(),
             snapshot,

@@ -11,6 +11,12 @@ mod vouching;
 
 mod issuer;
 
+mod callers;
+
+mod limits;
+
+mod budgets;
+
 mod routes;
 
 mod curation;
@@ -60,6 +66,10 @@ pub(super) fn check(raw: &Root, reading: &mut Reading<'_>) -> Option<Judged> {
     let sessions = sessions(&raw.sessions.value, reading);
     let upstreams = upstreams::upstreams(raw, &identity, reading);
     let routes = routes::routes(raw, reading);
+    let paths = routes.iter().map(|route| route.path.to_string());
+    let rule_names = callers::Names::new(&identity, paths);
+    let teams = limits::teams(raw, &rule_names, reading);
+    let quotas = limits::quotas(raw, &teams, &rule_names, false, reading);
     let settings = Settings {
         version: String::new(),
         listen: front.listen.value.0,
@@ -67,8 +77,10 @@ pub(super) fn check(raw: &Root, reading: &mut Reading<'_>) -> Option<Judged> {
         tls,
         names,
         identity,
+        policy: None,
         limits,
-        quotas: None,
+        quotas,
+        usage: None,
         sessions,
         upstreams,
         routes,
