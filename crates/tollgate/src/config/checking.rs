@@ -11,6 +11,12 @@ mod vouching;
 
 mod issuer;
 
+mod callers;
+
+mod limits;
+
+mod budgets;
+
 mod routes;
 
 mod curation;
@@ -63,8 +69,12 @@ pub(super) fn check(raw: &Root, reading: &mut Reading<'_>) -> Option<Judged> {
     let sessions = sessions(&raw.sessions.value, reading);
     let upstreams = upstreams::upstreams(raw, &identity, reading);
     let routes = routes::routes(raw, reading);
-    let quotas = None;
-    let usage = usage::usage(raw, quotas.as_ref(), reading);
+    let paths = routes.iter().map(|route| route.path.to_string());
+    let rule_names = callers::Names::new(&identity, paths);
+    let teams = limits::teams(raw, &rule_names, reading);
+    let has_prices = !raw.prices.is_absent();
+    let quotas = limits::quotas(raw, &teams, &rule_names, has_prices, reading);
+    let usage = usage::usage(raw, (quotas.as_ref(), &teams), reading);
     let ledger = usage::file(raw, usage.as_ref(), reading);
     let settings = Settings {
         version: String::new(),

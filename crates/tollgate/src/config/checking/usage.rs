@@ -14,6 +14,7 @@ use tollgate_core::bounds::usage::{PRICE_ENTRIES_MAX, PRICE_ITEMS_MAX};
 use tollgate_core::party::ItemKind;
 use tollgate_limits::settings::LimitSettings;
 use tollgate_rules::items::ItemGlob;
+use tollgate_rules::teams::Teams;
 use tollgate_usage::settings::{
     Estimator, OnFailure, PriceEntry, PriceSettings, Trust, UsageSettings,
 };
@@ -24,7 +25,7 @@ const RETAIN_DAYS_MAX: usize = 36_500;
 /// What is metered; `None` where nothing in the file needs it.
 pub(super) fn usage(
     raw: &Root,
-    quotas: Option<&LimitSettings>,
+    (quotas, teams): (Option<&LimitSettings>, &Teams),
     reading: &mut Reading<'_>,
 ) -> Option<UsageSettings> {
     let is_wanted = !raw.usage.is_absent() || !raw.prices.is_absent();
@@ -60,7 +61,7 @@ pub(super) fn usage(
         },
         reported: reported(keys, raw, reading),
         prices: prices.unwrap_or_else(nothing_priced),
-        teams: quotas.map(|quotas| quotas.teams.clone()).unwrap_or_default(),
+        teams: teams.clone(),
         has_ledger: is_kept && (is_wanted || !budgets.is_empty()),
         on_failure: match keys.on_failure.value {
             OnFailureWord::Open => OnFailure::Open,
