@@ -76,6 +76,8 @@ mod life;
 #[cfg(test)]
 mod lifetimes;
 #[cfg(test)]
+mod limits_answers;
+#[cfg(test)]
 mod mirror;
 #[cfg(test)]
 mod misrouting;
