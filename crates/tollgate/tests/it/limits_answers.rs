@@ -212,8 +212,7 @@ async fn agents_on_the_old_transport_are_told_on_their_stream() {
 #[tokio::test]
 async fn a_hub_counts_what_it_answers_itself_and_reaches_no_leg_beyond_a_limit() {
     let (one, two) = (Member::with_tools(&["a"]), Member::with_tools(&["b"]));
-    let change =
-        |file: Configuration| file.section("limits: { per_agent: { requests: 6/min } }");
+    let change = |file: Configuration| file.section("limits: { per_agent: { requests: 6/min } }");
     let hub = Hub::open_with(GATE, &[("one", &one), ("two", &two)], change).await;
     let agent: Agent = hub.agent().await;
     assert_eq!(agent.ask("ping", &json!({})).await.status, 200);

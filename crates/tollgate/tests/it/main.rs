@@ -78,6 +78,12 @@ mod lifetimes;
 #[cfg(test)]
 mod limits_answers;
 #[cfg(test)]
+mod limits_evasion;
+#[cfg(test)]
+mod limits_results;
+#[cfg(test)]
+mod limits_settling;
+#[cfg(test)]
 mod mirror;
 #[cfg(test)]
 mod misrouting;
