@@ -5,6 +5,7 @@ use crate::drain::Drain;
 use crate::farewell::{Farewells, Parting};
 use crate::http_sse::Lanes;
 use crate::hub::News;
+use crate::pins::Pinboard;
 use crate::recovery::Memories;
 use crate::seal::{Purpose, Seal};
 use crate::session::Sessions;
@@ -19,6 +20,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tollgate_core::clock::{Clock, Entropy};
 use tollgate_core::sessions::{Session, SessionBook};
+use tollgate_core::stores::Pins;
 
 /// All that a request needs.
 #[derive(Debug)]
@@ -37,6 +39,7 @@ pub struct Gate {
     pub(crate) entropy: Arc<dyn Entropy>,
     identity: Option<tollgate_identity::Sources>,
     pub(crate) annex: Option<Arc<dyn Annex>>,
+    pub(crate) pins: Pinboard,
     pub(crate) panics: AtomicU64,
 }
 
@@ -55,6 +58,8 @@ pub struct Surroundings {
     pub identity: Option<tollgate_identity::Sources>,
     /// What else stands on the listener.
     pub annex: Option<Arc<dyn Annex>>,
+    /// Where pins of tools are kept, if anything is.
+    pub pins: Option<Arc<dyn Pins>>,
 }
 
 impl Gate {
@@ -63,9 +68,12 @@ impl Gate {
     /// # Errors
     /// [`CompileError`] if the configuration cannot be put to work.
     pub fn new(settings: Settings, around: Surroundings) -> Result<Arc<Self>, CompileError> {
-        let Surroundings { book, clock, entropy, drain, identity, annex } = around;
+        let Surroundings { book, clock, entropy, drain, identity, annex, pins } = around;
         let snapshot = Snapshot::compile(settings, None, (&*entropy, identity.as_ref()))?;
-        Ok(Arc::new(Self {
+        if pins.is_none() && !snapshot.settings.pins.is_empty() {
+            return Err(CompileError::PinsLate);
+        }
+        let gate = Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             sessions: Sessions::new(book, clock.clone(), entropy.clone()),
             orphanage: Orphanage::default(),
@@ -80,8 +88,20 @@ impl Gate {
             entropy,
             identity,
             annex,
+            pins: Pinboard::new(pins),
             panics: AtomicU64::new(0),
-        }))
+        };
+        gate.configure_pins(&gate.snapshot());
+        Ok(Arc::new(gate))
+    }
+
+    /// Tells what is known of each upstream how its tools are pinned.
+    fn configure_pins(&self, snapshot: &Snapshot) {
+        for leg in snapshot.routes.values().flat_map(|route| &route.legs) {
+            let name = leg.upstream.name();
+            let mut pins = snapshot.settings.pins.iter();
+            leg.knowledge.configure_pins(pins.find(|one| one.upstream == *name));
+        }
     }
 
     /// Puts another configuration in force for requests that begin from now on.
@@ -95,6 +115,11 @@ impl Gate {
             Some(&old),
             (&*self.entropy, self.identity.as_ref()),
         )?);
+        if self.pins.store.is_none() && !next.settings.pins.is_empty() {
+            return Err(CompileError::PinsLate);
+        }
+        // Before anybody is judged by it: whom it pins is read again first.
+        self.configure_pins(&next);
         self.snapshot.store(next.clone());
         self.news.tell();
         if let Some(verifier) = next.identify.verifier() {
@@ -125,6 +150,9 @@ impl Gate {
         }
         if let Some(verifier) = self.snapshot().identify.verifier() {
             verifier.start_background();
+        }
+        if let Some(store) = self.pins.store.clone() {
+            tokio::spawn(Pinboard::watch(Arc::downgrade(self), store));
         }
         if self.identity.is_some() {
             tokio::spawn(Self::watch_revocations(Arc::downgrade(self)));

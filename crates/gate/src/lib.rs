@@ -44,6 +44,8 @@ pub mod listing;
 
 pub mod knowledge;
 
+pub mod pins;
+
 pub mod seal;
 
 pub mod session;

@@ -118,6 +118,9 @@ pub enum CompileError {
     /// Identity was switched on in a process that was started without what it needs.
     #[error("identity was switched on: that takes effect with a restart only")]
     IdentityLate,
+    /// Tools are to be pinned in a process that was started without a store.
+    #[error("pins were switched on: that takes effect with a restart only")]
+    PinsLate,
     /// A route names an upstream that does not exist.
     #[error("route `{route}` names the upstream `{upstream}`, which does not exist")]
     UpstreamUnknown {

@@ -9,10 +9,13 @@ mod identity;
 
 mod issuer;
 
+mod pins;
+
 pub(super) use credential::{Credential, Exchange, TokenRequest};
 pub(super) use identity::RouteIdentity;
 pub(super) use identity::{Identity, Introspection, Issuer, KeysPlace, PrivateKey};
 pub(super) use issuer::{Life, OwnIssuer, Provider, Registration, Stores, Workload};
+pub(super) use pins::Pins;
 
 use crate::config::collections::{List, OffOr, Table, WordOr};
 use crate::config::decode::{Decode, Fields, Key, Needed, Set, Shape, Slot, default, key, section};
@@ -43,8 +46,8 @@ section! {
         /// The gate's own authorization server: for those who have none, or whose provider cannot register clients. With
         /// it, callers must prove who they are, and its tokens are accepted.
         issuer: Key<OwnIssuer>,
-        /// Where agents, API keys, accounts, grants, signing keys and revocations are kept. Used with `identity` or
-        /// `issuer` only; sessions are kept in memory. Changing it needs a restart.
+        /// Where agents, API keys, accounts, grants, signing keys and revocations are kept, and pins of tools. Used with
+        /// `identity`, `issuer` or `pins` only; sessions are kept in memory. Changing it needs a restart.
         stores: Set<Stores> = Stores::default(),
         /// Sessions of agents of the legacy era (MCP revisions up to 2025-11-25).
         sessions: Set<Sessions> = Sessions::default(),
@@ -184,6 +187,8 @@ section! {
         /// The gate's own credential towards this upstream. The caller's is never sent on. Not with `stdio`, whose
         /// credentials belong into `env`.
         credential: Key<Credential>,
+        /// Pinning of its tools. Without it they are offered as they come.
+        pins: Key<Pins>,
     }
 }
 
