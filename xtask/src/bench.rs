@@ -3,10 +3,12 @@
 //! Everything runs on loopback, in interleaved rounds, and is ended by process id, also on Ctrl-C. It
 //! is never part of the tests: it takes minutes and wants the machine for itself.
 //!
-//! In the order a reader needs them: what is measured (`cells`; `hub` for many upstreams at once; `identity` for who calls),
+//! In the order a reader needs them: what is measured (`cells`; `hub` for many upstreams at once; `identity` for who calls; `governed` for what
+//! they may, and how much),
 //! between what (`lanes`), with what (`processes`, `load`, `holding`), and what is made of it (`records`, `ratios`, `table`, `report`).
 
 mod cells;
+mod governed;
 mod holding;
 mod hub;
 mod identity;
@@ -44,7 +46,7 @@ struct Flags {
     #[arg(long)]
     quick: bool,
     /// Only cells whose name contains this (`legacy/json_1k`, `rate-1000`, `memory`, `listening`,
-    /// `hub-list`, `hub-call`, `identity`).
+    /// `hub-list`, `hub-call`, `identity`, `governed`, `exactness`, `runaway`).
     #[arg(long)]
     only: Vec<String>,
     /// Write all raw numbers to this file.
@@ -92,8 +94,9 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>) -> anyhow::Result<()> {
     let cells = Cell::chosen(&flags.only);
     let hub = if flags.skip_tollgate { Vec::new() } else { hub::chosen(&flags.only) };
     let has_identity = !flags.skip_tollgate && identity::is_chosen(&flags.only);
+    let governed = if flags.skip_tollgate { Vec::new() } else { governed::chosen(&flags.only) };
     anyhow::ensure!(
-        !cells.is_empty() || !hub.is_empty() || has_identity,
+        !cells.is_empty() || !hub.is_empty() || has_identity || !governed.is_empty(),
         "no cell has a name with {:?}",
         flags.only
     );
@@ -114,6 +117,7 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>) -> anyhow::Result<()> {
     if has_identity {
         more.push_str(&identity::measure(&stage, settings)?);
     }
+    more.push_str(&governed::measure(&stage, &governed, settings)?);
     publish(&flags, &stage, (&cells, &records), &more)
 }
 

@@ -62,6 +62,10 @@ pub struct Proof {
     pub scopes: Arc<[Box<str>]>,
     /// Groups of the user, or of the agent, as the configured claim names them.
     pub groups: Arc<[Box<str>]>,
+    /// All that was verified, as the JSON of one object, for conditions that look further than names; at
+    /// most [`CLAIMS_BYTES_MAX`](crate::bounds::policy::CLAIMS_BYTES_MAX). `None` where a credential has
+    /// no claims, and where they are larger.
+    pub claims: Option<Arc<str>>,
     /// When the credential ends, in Unix seconds; `None` where it does not by itself.
     pub expires: Option<u64>,
     /// How it was proven.
@@ -126,6 +130,7 @@ impl Proof {
             actors: Vec::new(),
             scopes: Arc::new([]),
             groups: Arc::new([]),
+            claims: None,
             expires: None,
             credential,
             revocable: Vec::new(),

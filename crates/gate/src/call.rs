@@ -4,10 +4,13 @@
 //! `Routed`. What comes after a stage takes that stage's type.
 
 use crate::snapshot::Route;
+use crate::subject::Subjects;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
+use std::net::IpAddr;
 use std::sync::Arc;
-use tollgate_core::principal::CallerKey;
+use tollgate_core::party::Party;
+use tollgate_core::principal::{CallerKey, Principal};
 use tollgate_mcp::era::{Era, legacy};
 use tollgate_mcp::json::{Body, Kind, Message};
 use tollgate_mcp::methods::Method;
@@ -25,6 +28,8 @@ pub struct Call {
     pub user_agent: Option<HeaderValue>,
     /// Whom caps count it towards.
     pub caller: CallerKey,
+    /// From where it comes.
+    pub address: IpAddr,
 }
 
 /// What a request asks for.
@@ -56,14 +61,24 @@ pub struct Post {
     pub version: Option<legacy::Version>,
     /// `Mcp-Param-*` headers, which mirror arguments (modern era).
     pub params: Vec<(HeaderName, HeaderValue)>,
+    /// What each message acts on, where that matters.
+    pub subjects: Subjects,
+    /// Answers to messages that were taken out of a batch: nothing of those goes anywhere.
+    pub answered: Vec<Bytes>,
 }
 
 impl Call {
     /// A call that is only there to have streams opened for it.
     #[must_use]
-    pub const fn of_streams(route: Arc<Route>, caller: CallerKey) -> Self {
+    pub const fn of_streams(route: Arc<Route>, (caller, address): (CallerKey, IpAddr)) -> Self {
         let ask = Ask::Stream { last_event_id: None };
-        Self { route, ask, session_id: None, user_agent: None, caller }
+        Self { route, ask, session_id: None, user_agent: None, caller, address }
+    }
+
+    /// Who makes it, as rules see it.
+    #[must_use]
+    pub const fn party<'a>(&self, principal: &'a Principal) -> Party<'a> {
+        Party { principal, caller: self.caller, address: self.address }
     }
 }
 

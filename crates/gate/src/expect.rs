@@ -10,6 +10,7 @@
 
 use crate::call::Post;
 use crate::knowledge::Knowledge;
+use crate::permit::Watch;
 use bytes::Bytes;
 use std::sync::Arc;
 use tollgate_core::bounds::BATCH_MAX;
@@ -37,6 +38,7 @@ pub struct Expected {
     error: Option<i64>,
     knowledge: Arc<Knowledge>,
     face: Option<Arc<Face>>,
+    watch: Option<Box<Watch>>,
 }
 
 /// What is known of the upstream, and how what it says looks to the agent (`None`: as it is).
@@ -74,6 +76,7 @@ impl Expected {
             is_first_page: post.one().is_some_and(|message| message.fields.cursor.is_none()),
             knowledge,
             face,
+            watch: None,
         }
     }
 
@@ -95,7 +98,20 @@ impl Expected {
             error: None,
             knowledge,
             face,
+            watch: None,
         }
+    }
+
+    /// The same, held against the policy.
+    #[must_use]
+    pub fn watched(mut self, watch: Option<Box<Watch>>) -> Self {
+        self.watch = watch;
+        self
+    }
+
+    /// What holds it against the policy, if anything does.
+    pub fn watch(&mut self) -> Option<&mut Watch> {
+        self.watch.as_deref_mut()
     }
 
     /// The era of the exchange.
@@ -144,12 +160,17 @@ impl Expected {
     /// # Errors
     /// [`Reason::UpstreamInvalid`] if it is not a JSON-RPC message at all.
     pub fn judge(&mut self, message: Bytes) -> Result<Verdict, Refusal> {
+        if let Some(watch) = &mut self.watch {
+            watch.recheck()?;
+        }
         if message.first() == Some(&b'[') {
             return self.judge_batch(message);
         }
         let glance = reply::glance(&message).map_err(|fault| invalid(&fault))?;
         let verdict = match glance.kind {
-            GlanceKind::Response | GlanceKind::ErrorResponse => self.judge_answer(message, &glance),
+            GlanceKind::Response | GlanceKind::ErrorResponse => {
+                self.judge_answer(message, &glance)?
+            }
             GlanceKind::Request if self.era == Era::Modern => Verdict::Drop,
             GlanceKind::Request => Verdict::Pass(match &self.face {
                 Some(face) => face.request(message, &glance),
@@ -166,8 +187,23 @@ impl Expected {
     /// SPEC: 2025-03-26 basic/transports: answers may be batched.
     fn judge_batch(&mut self, message: Bytes) -> Result<Verdict, Refusal> {
         let glances = reply::glance_any(&message, BATCH_MAX).map_err(|fault| invalid(&fault))?;
+        if let Some(watch) = &self.watch
+            && !watch.may_pass_whole(self.method)
+        {
+            let text =
+                "the upstream answered several things at once, which a policy lets nobody see";
+            return if self.is_stream_of_session {
+                Ok(Verdict::Drop)
+            } else {
+                Err(Refusal::new(Reason::UpstreamInvalid, text))
+            };
+        }
         for glance in &glances {
             let is_answer = matches!(glance.kind, GlanceKind::Response | GlanceKind::ErrorResponse);
+            if !is_answer && self.watch.is_some() {
+                self.knowledge.note_dropped();
+                return Ok(Verdict::Drop);
+            }
             if is_answer && !self.settle(&message, glance) && !self.may_answer_anything() {
                 self.knowledge.note_dropped();
                 return Ok(Verdict::Drop);
@@ -180,13 +216,25 @@ impl Expected {
         self.is_stream_of_session && self.may_answer
     }
 
-    fn judge_answer(&mut self, message: Bytes, glance: &Glance) -> Verdict {
+    fn judge_answer(&mut self, message: Bytes, glance: &Glance) -> Result<Verdict, Refusal> {
+        let waiting = self.watch.is_some().then(|| (self.first, self.more.clone()));
         if !self.settle(&message, glance) {
-            let passes = self.may_answer_anything();
-            return if passes { Verdict::Pass(self.faced(message)) } else { Verdict::Drop };
+            if !self.may_answer_anything() {
+                return Ok(Verdict::Drop);
+            }
+            let seen = self.seen(message, glance);
+            return Ok(seen.map_or(Verdict::Drop, |message| Verdict::Pass(self.faced(message))));
         }
         self.error = glance.error_code;
         let completed = self.complete(message.clone(), glance);
+        let completed = match self.seen(completed, glance) {
+            Ok(completed) => completed,
+            Err(refusal) => {
+                // It is still unanswered: the refusal is the answer.
+                (self.first, self.more) = waiting.unwrap_or_default();
+                return Err(refusal);
+            }
+        };
         // Most answers lack nothing, and then the first glance still holds.
         let is_same = completed.as_ptr() == message.as_ptr() && completed.len() == message.len();
         let message = match &self.face {
@@ -194,7 +242,16 @@ impl Expected {
             Some(_) => self.faced(completed),
             None => completed,
         };
-        if self.is_done() { Verdict::Last(message) } else { Verdict::Pass(message) }
+        Ok(if self.is_done() { Verdict::Last(message) } else { Verdict::Pass(message) })
+    }
+
+    /// An answer as the policy lets its reader have it. Members may have been added at the start of its
+    /// result since the glance, and nothing else.
+    fn seen(&mut self, message: Bytes, glance: &Glance) -> Result<Bytes, Refusal> {
+        match &mut self.watch {
+            Some(watch) => watch.answer(message, glance, self.method),
+            None => Ok(message),
+        }
     }
 
     /// Strikes the answered id off; `false` if nobody asked for it.
@@ -217,6 +274,14 @@ impl Expected {
     fn judge_notification(&mut self, message: Bytes, glance: &Glance) -> Verdict {
         let method = glance.method.map(|name| name.decode(&message));
         let method = method.as_deref().unwrap_or("");
+        if let Some(watch) = &self.watch
+            && method == "notifications/resources/updated"
+        {
+            let uri = glance.params.as_ref().and_then(|params| params.uri);
+            if !uri.is_some_and(|uri| watch.may_hear_of(&uri.decode(&message))) {
+                return Verdict::Drop;
+            }
+        }
         if self.method == Method::Listen {
             let ours =
                 glance.params.as_ref().and_then(|params| params.subscription_id).is_some_and(
@@ -298,12 +363,21 @@ impl Expected {
         }
     }
 
+    /// Whether an error is said in the words for a resource that is not there.
+    #[must_use]
+    pub fn means_absent(&self, code: i64) -> bool {
+        self.watch.as_ref().is_some_and(|watch| watch.absence(code).is_some())
+    }
+
     /// Rewrites an error reply that names no id, or a wrong one, so that it answers the request.
     /// `None` if the message is not a JSON-RPC error, or if no single request is outstanding.
     #[must_use]
     pub fn adopt_error(&self, message: &Bytes) -> Option<(i64, Bytes)> {
         let glance = reply::glance(message).ok()?;
         let code = glance.error_code.filter(|_| glance.kind == GlanceKind::ErrorResponse)?;
+        if let Some(words) = self.watch.as_ref().and_then(|watch| watch.absence(code)) {
+            return Some((code, self.faced(words)));
+        }
         let own = self.first?.of(&self.body);
         let edited = match glance.id {
             Some(id) if same_id(own, id.of(message)) => message.clone(),

@@ -16,6 +16,7 @@ use crate::call::{Ask, Call, Post};
 use crate::expect::Expected;
 use crate::gate::Gate;
 use crate::hub;
+use crate::permit::Watch;
 use crate::route::{Place, Routed, Way};
 use crate::snapshot::{Leg, Snapshot};
 use crate::upstream::{
@@ -109,6 +110,16 @@ impl Forward<'_> {
     /// What a POST may be answered.
     fn expected(&self, post: &Post) -> Expected {
         Expected::answers_to(post, (self.leg.knowledge.clone(), self.face.clone()))
+            .watched(Watch::of_post(self, post))
+    }
+
+    /// Whether this call's caller may hear of a resource of this leg's, given as a JSON string.
+    pub(crate) fn may_hear_of(&self, uri: &str) -> bool {
+        if self.snapshot.permit.enforced().is_none() {
+            return true;
+        }
+        let uri: Result<String, _> = serde_json::from_str(uri);
+        uri.is_ok_and(|uri| Watch::of_session(self).may_hear_of(&uri))
     }
 
     /// A request made for this call's caller.

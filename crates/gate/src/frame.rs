@@ -16,6 +16,7 @@ use crate::identify::Caller;
 use crate::ledger::Ledger;
 use crate::listen;
 use crate::snapshot::{Route, Snapshot};
+use crate::subject::Subjects;
 use bytes::{Bytes, BytesMut};
 use http::header::{ALLOW, CONTENT_LENGTH, ORIGIN, USER_AGENT};
 use http::request::Parts;
@@ -25,6 +26,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use std::sync::Arc;
 use tollgate_core::bounds;
+use tollgate_core::party::Party;
 use tollgate_core::principal::Principal;
 use tollgate_core::refusal::{Reason, Refusal};
 use tollgate_mcp::era::{self, Era, legacy, modern};
@@ -56,8 +58,8 @@ impl Framed {
     /// [`message`], or asks nothing but the gate's own.
     #[must_use]
     pub(crate) fn for_agent(route: Arc<Route>, ask: Ask, caller: Caller) -> Self {
-        let key = caller.key();
-        let call = Call { route, ask, session_id: None, user_agent: None, caller: key };
+        let (key, address) = (caller.key(), caller.address());
+        let call = Call { route, ask, session_id: None, user_agent: None, caller: key, address };
         Self { call, caller }
     }
 
@@ -71,6 +73,12 @@ impl Framed {
     #[must_use]
     pub const fn principal(&self) -> &Principal {
         self.caller.principal()
+    }
+
+    /// Who calls and from where, as rules see it.
+    #[must_use]
+    pub const fn party(&self) -> Party<'_> {
+        self.call.party(self.caller.principal())
     }
 
     /// The same call as one of this session.
@@ -138,7 +146,8 @@ pub async fn read(
         }
     };
     let user_agent = head.headers.get(USER_AGENT).filter(|_| route.soft_sessions).cloned();
-    let call = Call { route, ask, session_id, user_agent, caller: caller.key() };
+    let (key, address) = (caller.key(), caller.address());
+    let call = Call { route, ask, session_id, user_agent, caller: key, address };
     Ok(Framed { call, caller })
 }
 
@@ -295,11 +304,22 @@ fn judge(
     };
     if let (Era::Modern, Some(_), Body::One(message)) = (era, headers, &messages)
         && let Some(leg) = route.straight()
+        // With a policy, `permit.rs` does: a mirror must not tell that there is a tool.
+        && snapshot.permit.book().is_none()
     {
         leg.knowledge.check_params(&body, message, &params)?;
     }
     let version = version_header.and_then(legacy::Version::parse);
-    Ok(Post { body, messages, era, method, version, params })
+    Ok(Post {
+        body,
+        messages,
+        era,
+        method,
+        version,
+        params,
+        subjects: Subjects::Off,
+        answered: Vec::new(),
+    })
 }
 
 /// The protocol version a request names; one that is not text is as good as any unknown one.

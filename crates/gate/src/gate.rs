@@ -5,6 +5,7 @@ use crate::drain::Drain;
 use crate::farewell::{Farewells, Parting};
 use crate::http_sse::Lanes;
 use crate::hub::News;
+use crate::permit::PermitCounts;
 use crate::pins::Pinboard;
 use crate::recovery::Memories;
 use crate::seal::{Purpose, Seal};
@@ -13,6 +14,7 @@ use crate::settings::Settings;
 use crate::snapshot::{CompileError, Snapshot};
 use crate::soft::SoftSessions;
 use crate::streams::Streams;
+use crate::tasks::Tasks;
 use crate::ward::Orphanage;
 use arc_swap::ArcSwap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,7 +27,7 @@ use tollgate_core::stores::Pins;
 /// All that a request needs.
 #[derive(Debug)]
 pub struct Gate {
-    snapshot: ArcSwap<Snapshot>,
+    snapshot: Arc<ArcSwap<Snapshot>>,
     pub(crate) sessions: Sessions,
     pub(crate) orphanage: Orphanage,
     pub(crate) farewells: Farewells,
@@ -34,6 +36,7 @@ pub struct Gate {
     pub(crate) news: News,
     pub(crate) lanes: Lanes,
     pub(crate) soft: SoftSessions,
+    pub(crate) tasks: Tasks,
     pub(crate) drain: Drain,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -74,7 +77,7 @@ impl Gate {
             return Err(CompileError::PinsLate);
         }
         let gate = Self {
-            snapshot: ArcSwap::from_pointee(snapshot),
+            snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
             sessions: Sessions::new(book, clock.clone(), entropy.clone()),
             orphanage: Orphanage::default(),
             farewells: Farewells::default(),
@@ -83,6 +86,7 @@ impl Gate {
             news: News::default(),
             lanes: Lanes::default(),
             soft: SoftSessions::default(),
+            tasks: Tasks::default(),
             drain,
             clock,
             entropy,
@@ -140,6 +144,11 @@ impl Gate {
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
+    }
+
+    /// Where the configuration in force is found, whenever it is looked for.
+    pub(crate) fn latest(&self) -> Arc<ArcSwap<Snapshot>> {
+        self.snapshot.clone()
     }
 
     /// Starts what runs beside the requests: checks of endpoints, and the end of sessions whose
@@ -256,6 +265,7 @@ impl Gate {
             orphans: self.orphanage.count(),
             panics: self.panics.load(Ordering::Relaxed),
             is_draining: self.drain.is_begun(),
+            permit: self.snapshot().permit.book().map(|book| book.tally.counts()),
         }
     }
 }
@@ -273,4 +283,6 @@ pub struct GateStatus {
     pub panics: u64,
     /// Whether the gate is shutting down.
     pub is_draining: bool,
+    /// What policy decided; `None` without one.
+    pub permit: Option<PermitCounts>,
 }

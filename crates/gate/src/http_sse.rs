@@ -28,7 +28,7 @@ use crate::identify::{self, Caller};
 use crate::ledger::Ledger;
 use crate::listen::Peer;
 use crate::path;
-use crate::permit;
+use crate::permit::{self, Outcome};
 use crate::reply;
 use crate::session;
 use crate::settings::RouteSettings;
@@ -106,7 +106,9 @@ pub(crate) async fn serve(
     let from = (&**route, &head);
     let caller = identify::caller(&snapshot.identify, from, peer, ledger).await?;
     match (door, &head.method) {
-        (Door::Stream(route), &HttpMethod::GET) => open(gate, snapshot, (route, caller), &head),
+        (Door::Stream(route), &HttpMethod::GET) => {
+            open(gate, snapshot, (route, caller, &head), ledger).await
+        }
         (Door::Messages(route), &HttpMethod::POST) => {
             let sealed = sealed(&head)?;
             let post = frame::message(snapshot, route, (&head, body), ledger).await?;
@@ -132,17 +134,18 @@ pub(crate) async fn serve(
 }
 
 /// Opens a stream and tells the agent where to post.
-fn open(
+async fn open(
     gate: &Arc<Gate>,
     snapshot: &Arc<Snapshot>,
-    (route, caller): (&Arc<Route>, Caller),
-    head: &Parts,
+    (route, caller, head): (&Arc<Route>, Caller, &Parts),
+    ledger: &mut Ledger,
 ) -> Result<Response<GateBody>, Refusal> {
     frame::accepts(&head.headers, "text/event-stream")?;
     let ask = Ask::Stream { last_event_id: None };
     let framed = Framed::for_agent(route.clone(), ask, caller.clone());
-    let permitted = permit::decide(&snapshot.permit, framed);
-    admit::take(&snapshot.admit, &gate.drain, permitted)?;
+    if let Outcome::Permitted(permitted) = permit::decide(gate, snapshot, framed, ledger).await? {
+        admit::take(&snapshot.admit, &gate.drain, permitted)?;
+    }
     let limits = &snapshot.settings.limits;
     let slot = gate.streams.open(caller.key(), limits.streams_per_caller_max)?;
     let (lane, far) = Lane::new(route.path.clone(), caller, &*gate.entropy);
@@ -194,7 +197,8 @@ async fn take(carrier: Carrier, framed: Framed, id: Option<Bytes>) -> Result<(),
     if let Some(refusal) = refused {
         return Err(refusal);
     }
-    let carried = path::onward(&carrier.gate, &carrier.snapshot, framed).await;
+    let mut ledger = Ledger::default();
+    let carried = path::onward(&carrier.gate, &carrier.snapshot, framed, &mut ledger).await;
     settled(carried.map(drop), &lane)?;
     if method == Method::Initialized {
         carrier.listen().await;

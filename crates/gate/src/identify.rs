@@ -18,6 +18,7 @@ use crate::snapshot::Route;
 use bytes::Bytes;
 use http::request::Parts;
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use tollgate_core::principal::{CallerKey, Principal};
 use tollgate_core::refusal::Refusal;
@@ -86,6 +87,7 @@ impl Identify {
 pub struct Caller {
     principal: Principal,
     key: CallerKey,
+    address: IpAddr,
 }
 
 impl Caller {
@@ -101,6 +103,12 @@ impl Caller {
         self.key
     }
 
+    /// From where.
+    #[must_use]
+    pub const fn address(&self) -> IpAddr {
+        self.address
+    }
+
     /// Gives up the proof for who it is.
     #[must_use]
     pub fn into_principal(self) -> Principal {
@@ -112,6 +120,14 @@ impl Caller {
 #[must_use]
 pub(crate) fn cut_off(verifier: &Verifier, door: DoorId) -> Refusal {
     challenge::cut_off(verifier.door(door))
+}
+
+/// Refuses somebody whose credential lacks scopes for one call.
+#[must_use]
+pub(crate) fn insufficient(identify: &Identify, door: DoorId, scopes: &[Box<str>]) -> Refusal {
+    let scopes: Vec<String> = scopes.iter().map(|scope| String::from(&**scope)).collect();
+    let facts = identify.verifier().map(|verifier| verifier.door(door));
+    challenge::insufficient(facts, &scopes)
 }
 
 /// Finds out who calls.
@@ -127,8 +143,9 @@ pub async fn caller(
 ) -> Result<Caller, Refusal> {
     let checkpoint = match identify {
         Identify::Anonymous => {
-            let key = CallerKey::of_address(peer.address.ip());
-            return Ok(Caller { principal: Principal::Anonymous, key });
+            let address = peer.address.ip();
+            let key = CallerKey::of_address(address);
+            return Ok(Caller { principal: Principal::Anonymous, key, address });
         }
         Identify::Required(checkpoint) => checkpoint,
     };
@@ -155,5 +172,5 @@ pub async fn caller(
     };
     ledger.principal = Some(principal.clone());
     ledger.door = Some(door);
-    Ok(Caller { principal, key })
+    Ok(Caller { principal, key, address: peer.address.ip() })
 }

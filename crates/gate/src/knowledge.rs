@@ -5,6 +5,7 @@
 
 use crate::hub::Catalogs;
 use crate::pins::PinBook;
+use crate::roster::Roster;
 use crate::settings::PinSettings;
 use crate::upstream::Fields;
 use arc_swap::ArcSwap;
@@ -47,6 +48,7 @@ pub struct Knowledge {
     silent_until: AtomicU64,
     catalogs: Catalogs,
     pins: PinBook,
+    roster: Roster,
     /// Held while one request asks for the era or the tools, so that a thousand do not.
     pub(crate) asking: tokio::sync::Mutex<()>,
 }
@@ -123,6 +125,12 @@ impl Knowledge {
         if self.pins.configure(settings) {
             self.catalogs.pin(settings.is_some());
         }
+    }
+
+    /// The names of what it has, as far as any list has told.
+    #[must_use]
+    pub const fn roster(&self) -> &Roster {
+        &self.roster
     }
 
     /// What is wrong with its lists, in words; `None` if nothing is, or nobody read them.

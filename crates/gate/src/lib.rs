@@ -22,6 +22,12 @@ pub mod cors;
 
 pub mod call;
 
+pub mod subject;
+
+mod absence;
+
+mod tasks;
+
 pub mod frame;
 
 pub mod identify;
@@ -45,6 +51,8 @@ pub mod listing;
 pub mod knowledge;
 
 pub mod pins;
+
+pub mod roster;
 
 pub mod seal;
 

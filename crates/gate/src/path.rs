@@ -14,7 +14,7 @@ use crate::identify;
 use crate::leash;
 use crate::ledger::Ledger;
 use crate::listen::Peer;
-use crate::permit;
+use crate::permit::{self, Outcome};
 use crate::reply;
 use crate::route;
 use crate::snapshot::Snapshot;
@@ -84,9 +84,9 @@ async fn carry(
     let caller = identify::caller(&snapshot.identify, from, peer, ledger).await?;
     let framed = frame::read(snapshot, (arrival, caller), ledger).await?;
     if framed.call().route.soft_sessions {
-        return Box::pin(soft::recognised(gate, snapshot, framed)).await;
+        return Box::pin(soft::recognised(gate, snapshot, framed, ledger)).await;
     }
-    onward(gate, snapshot, framed).await
+    onward(gate, snapshot, framed, ledger).await
 }
 
 /// The path from a judged call to the response. Agents on HTTP+SSE enter here, whose messages come in
@@ -95,8 +95,12 @@ pub(crate) async fn onward(
     gate: &Arc<Gate>,
     snapshot: &Arc<Snapshot>,
     framed: Framed,
+    ledger: &mut Ledger,
 ) -> Result<Response<GateBody>, Refusal> {
-    let permitted = permit::decide(&snapshot.permit, framed);
+    let permitted = match permit::decide(gate, snapshot, framed, ledger).await? {
+        Outcome::Permitted(permitted) => permitted,
+        Outcome::Answered(response) => return Ok(response),
+    };
     let admitted = admit::take(&snapshot.admit, &gate.drain, permitted)?;
     let routed = route::choose(gate, snapshot, admitted).await?;
     forward::send(gate, snapshot, routed).await

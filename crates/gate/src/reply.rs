@@ -2,15 +2,21 @@
 //!
 //! Speaks to proxies (status, `Retry-After`), to SDKs (a JSON-RPC error with the request's own id)
 //! and to language models (one sentence that says what to do).
+//!
+//! `reply/limit.rs` has what is said of limits besides the sentence.
+
+mod limit;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::json;
 use tollgate_core::refusal::{Blame, Reason, Refusal};
+use tollgate_mcp::era::Era;
 
 use crate::body::GateBody;
 use crate::frame;
+use limit::{RATE_LIMIT, RATE_LIMIT_POLICY};
 
 /// Media type of a single reply.
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -77,11 +83,33 @@ pub fn error_message(refusal: &Refusal, id: Option<&[u8]>) -> Vec<u8> {
     if let Some(secs) = refusal.retry_after_secs {
         data["retryAfterSeconds"] = secs.into();
     }
+    if let Some(facts) = &refusal.limit {
+        limit::describe(facts, &mut data);
+    }
     if let Some(versions) = &refusal.versions {
         data["supported"] = versions.supported.clone().into();
         data["requested"] = versions.requested.clone().into();
     }
     let error = json!({ "code": code, "message": refusal.text, "data": data });
+    message(id, ("error", &error))
+}
+
+/// A refusal as the result of a tool that failed: the only form in which some models read it.
+///
+/// SPEC: 2025-11-25 server/tools, Error Handling; 2026-07-28 basic/index: `resultType`.
+#[must_use]
+pub fn tool_error(refusal: &Refusal, id: &[u8], era: Era) -> Vec<u8> {
+    let mut result = json!({
+        "content": [{ "type": "text", "text": refusal.text }],
+        "isError": true,
+    });
+    if era == Era::Modern {
+        result["resultType"] = "complete".into();
+    }
+    message(Some(id), ("result", &result))
+}
+
+fn message(id: Option<&[u8]>, (key, value): (&str, &serde_json::Value)) -> Vec<u8> {
     let mut message = br#"{"jsonrpc":"2.0","#.to_vec();
     // SPEC: 2025-11-25 and later: an error for a request whose id could not be read has none.
     if let Some(id) = id {
@@ -89,9 +117,7 @@ pub fn error_message(refusal: &Refusal, id: Option<&[u8]>) -> Vec<u8> {
         message.extend_from_slice(id);
         message.push(b',');
     }
-    message.extend_from_slice(br#""error":"#);
-    message.extend_from_slice(error.to_string().as_bytes());
-    message.push(b'}');
+    message.extend_from_slice(format!(r#""{key}":{value}}}"#).as_bytes());
     message
 }
 
@@ -103,6 +129,10 @@ pub fn refuse(refusal: &Refusal, id: Option<&[u8]>) -> Response<GateBody> {
     let headers = response.headers_mut();
     if let Some(secs) = refusal.retry_after_secs {
         headers.insert(RETRY_AFTER, HeaderValue::from(secs));
+    }
+    if let Some((policy, state)) = refusal.limit.as_deref().and_then(limit::headers) {
+        headers.insert(RATE_LIMIT_POLICY, policy);
+        headers.insert(RATE_LIMIT, state);
     }
     let challenge = refusal.challenge.as_deref();
     if let Some(challenge) = challenge.and_then(|text| HeaderValue::from_str(text).ok()) {

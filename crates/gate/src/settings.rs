@@ -17,6 +17,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tollgate_core::ids::{RoutePath, Secret, UpstreamName};
 use tollgate_core::sessions::{Caps, Lifetimes};
+use tollgate_limits::settings::LimitSettings;
+use tollgate_policy::settings::PolicySettings;
+use tollgate_usage::settings::UsageSettings;
 use url::Url;
 
 /// One whole version of the configuration, as far as it concerns the gate.
@@ -34,8 +37,14 @@ pub struct Settings {
     pub names: NamePolicy,
     /// Who must prove what.
     pub identity: IdentitySettings,
+    /// Who may call what; `None` allows everything.
+    pub policy: Option<PolicySettings>,
     /// Caps and deadlines towards clients.
     pub limits: Limits,
+    /// How much callers may use; `None` is as much as they like.
+    pub quotas: Option<LimitSettings>,
+    /// Metering, prices and the ledger; `None` meters nothing.
+    pub usage: Option<UsageSettings>,
     /// Legacy sessions.
     pub sessions: SessionSettings,
     /// The upstreams, in the order of the file.

@@ -96,6 +96,12 @@ impl Route {
 }
 
 impl Snapshot {
+    /// Whether anybody wants to know what a call acts on: policy, limits or the ledger.
+    #[must_use]
+    pub const fn names_subjects(&self) -> bool {
+        self.settings.policy.is_some()
+    }
+
     /// Whether anything is served at this path.
     #[must_use]
     pub fn serves(&self, path: &str) -> bool {
@@ -115,6 +121,9 @@ pub enum CompileError {
     /// Identity cannot be checked.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// The policy cannot be used.
+    #[error(transparent)]
+    Policy(#[from] tollgate_policy::PolicyError),
     /// Identity was switched on in a process that was started without what it needs.
     #[error("identity was switched on: that takes effect with a restart only")]
     IdentityLate,
@@ -208,7 +217,7 @@ impl Snapshot {
             sse_paths,
             upstreams,
             identify,
-            permit: Permit::Open,
+            permit: Permit::compile(settings.policy.as_ref(), previous)?,
             admit: Admit::Open,
             settings,
         })

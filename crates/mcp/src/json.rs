@@ -25,7 +25,7 @@ mod walk;
 
 pub use fault::{Fault, FaultKind};
 pub use shift::replace;
-pub use splice::{elements, find_path, splice};
+pub use splice::{elements, find_path, keys, members, splice};
 pub(crate) use walk::{Skip, skip_space, skip_string, skip_value};
 
 use scan::Scanner;

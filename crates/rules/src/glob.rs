@@ -68,24 +68,31 @@ impl Glob {
     /// Whether it stands for this name.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
-        let Some((head, rest)) = self.text.split_once('*') else { return *self.text == *name };
-        let Some(mut name) = name.as_bytes().strip_prefix(head.as_bytes()) else { return false };
-        let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
-        match name.strip_suffix(tail.as_bytes()) {
-            Some(shorter) => name = shorter,
-            None => return false,
-        }
-        // The leftmost place for each part leaves most room for those after it.
-        middle.split('*').filter(|part| !part.is_empty()).all(|part| {
-            match memmem::find(name, part.as_bytes()) {
-                Some(at) => {
-                    name = &name[at + part.len()..];
-                    true
-                }
-                None => false,
-            }
-        })
+        matches(&self.text, name)
     }
+}
+
+/// Whether the pattern stands for this name; for patterns that are looked at once, as those in scopes of
+/// a credential. An empty pattern stands for nothing but the empty name.
+#[must_use]
+pub fn matches(pattern: &str, name: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else { return *pattern == *name };
+    let Some(mut name) = name.as_bytes().strip_prefix(head.as_bytes()) else { return false };
+    let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
+    match name.strip_suffix(tail.as_bytes()) {
+        Some(shorter) => name = shorter,
+        None => return false,
+    }
+    // The leftmost place for each part leaves most room for those after it.
+    middle.split('*').filter(|part| !part.is_empty()).all(|part| {
+        match memmem::find(name, part.as_bytes()) {
+            Some(at) => {
+                name = &name[at + part.len()..];
+                true
+            }
+            None => false,
+        }
+    })
 }
 
 impl fmt::Debug for Glob {

@@ -35,6 +35,8 @@ pub struct Plan {
     pub window: Duration,
     /// The processes whose CPU time counts.
     pub watch: Vec<u32>,
+    /// Whether a 429 is an answer, which is counted, instead of a failure.
+    pub takes_limits: bool,
 }
 
 /// What was measured.
@@ -60,6 +62,8 @@ pub struct Measured {
     pub rewritten: u64,
     /// Connections the peer closed between calls, and that were opened again.
     pub reconnects: u64,
+    /// Calls that were answered 429 within the window.
+    pub limited: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +78,7 @@ struct Tally {
     calls: Cell<u64>,
     rewritten: Cell<u64>,
     reconnects: Cell<u64>,
+    limited: Cell<u64>,
     latency: RefCell<Histogram<u64>>,
 }
 
@@ -91,6 +96,7 @@ pub async fn run(plan: Plan) -> Result<Measured, LoadError> {
         calls: Cell::new(0),
         rewritten: Cell::new(0),
         reconnects: Cell::new(0),
+        limited: Cell::new(0),
         latency: RefCell::new(histogram),
     });
     let mut callers = Vec::new();
@@ -116,11 +122,13 @@ pub async fn run(plan: Plan) -> Result<Measured, LoadError> {
         max_ns: latency.max(),
         rewritten: tally.rewritten.get(),
         reconnects: tally.reconnects.get(),
+        limited: window.limited,
     })
 }
 
 struct Window {
     calls: u64,
+    limited: u64,
     length: Duration,
     cpu_ns: u64,
 }
@@ -133,12 +141,14 @@ async fn conduct(
 ) -> Result<Window, LoadError> {
     unless_failed(tasks, plan.warmup).await?;
     let (cpu, calls, opened) = (CpuSample::of(&plan.watch), tally.calls.get(), Instant::now());
+    let limited = tally.limited.get();
     tally.phase.set(Phase::Measured);
     unless_failed(tasks, plan.window).await?;
     tally.phase.set(Phase::Over);
     let window = Window {
         length: opened.elapsed(),
         calls: tally.calls.get() - calls,
+        limited: tally.limited.get() - limited,
         cpu_ns: CpuSample::of(&plan.watch).since(cpu),
     };
     let drained = async {
@@ -167,6 +177,7 @@ struct Caller {
     connection: Connection,
     request: CallRequest,
     judge: Judge,
+    takes_limits: bool,
 }
 
 impl Caller {
@@ -179,7 +190,8 @@ impl Caller {
         };
         let name = door.named(plan.tool);
         let request = CallRequest::new(&door.host(), &door.path, &name, session.as_deref());
-        Ok(Self { connection, request, judge: Judge::new(plan.tool, door.era), door })
+        let judge = Judge::new(plan.tool, door.era);
+        Ok(Self { connection, request, judge, door, takes_limits: plan.takes_limits })
     }
 
     async fn call_on(mut self, share: Option<Schedule>, tally: Rc<Tally>) -> Result<(), LoadError> {
@@ -196,8 +208,8 @@ impl Caller {
                 break;
             }
             let is_measured = tally.phase.get() == Phase::Measured;
-            self.call(&tally).await?;
-            if is_measured {
+            let is_served = self.call(&tally).await?;
+            if is_measured && is_served {
                 let nanos = u64::try_from(due.elapsed().as_nanos()).unwrap_or(u64::MAX);
                 tally.latency.borrow_mut().saturating_record(nanos);
             }
@@ -205,7 +217,8 @@ impl Caller {
         Ok(())
     }
 
-    async fn call(&mut self, tally: &Tally) -> Result<(), LoadError> {
+    /// Makes a call; false if a limit had no room for it.
+    async fn call(&mut self, tally: &Tally) -> Result<bool, LoadError> {
         let request = match &self.door.tokens {
             None => self.request.stamp(),
             Some(tokens) => self.request.stamp_with(tokens.next()?),
@@ -213,15 +226,18 @@ impl Caller {
         self.connection.send(request).await?;
         let head = self.connection.reply().await?;
         let id = self.request.id();
+        let is_served = !(self.takes_limits && head.status == 429);
         let body = self.connection.body();
-        if self.judge.check(head.status, head.is_events, body, id)? == Fidelity::Rewritten {
+        if !is_served {
+            tally.limited.set(tally.limited.get() + 1);
+        } else if self.judge.check(head.status, head.is_events, body, id)? == Fidelity::Rewritten {
             tally.rewritten.set(tally.rewritten.get() + 1);
         }
-        tally.calls.set(tally.calls.get() + 1);
+        tally.calls.set(tally.calls.get() + u64::from(is_served));
         if head.closes {
             self.connection = Connection::open(self.door.addr, ROOMY).await?;
             tally.reconnects.set(tally.reconnects.get() + 1);
         }
-        Ok(())
+        Ok(is_served)
     }
 }

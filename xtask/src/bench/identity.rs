@@ -8,7 +8,7 @@
 //!
 //! Next: `identity/credentials.rs` (what is sent), `ratios.rs` (spreads).
 
-mod credentials;
+pub(crate) mod credentials;
 
 use crate::bench::cells::Era;
 use crate::bench::hub::HubSettings;
@@ -47,7 +47,7 @@ pub(crate) fn is_chosen(only: &[String]) -> bool {
 /// Measures, and tells it in Markdown.
 pub(crate) fn measure(stage: &Stage, settings: HubSettings) -> anyhow::Result<String> {
     let upstream = stage.start_upstream()?;
-    let (off, on) = (stage.open_plain(&upstream)?, stage.open_governed(&upstream)?);
+    let (off, on) = (stage.open_plain(&upstream)?, stage.open_identified(&upstream, "")?);
     let credentials = Credentials::make(&on)?;
     let mut values = Values::new();
     for round in 0..settings.rounds {
@@ -159,13 +159,18 @@ impl Stage {
         self.open(crate::bench::lanes::Lane::Tollgate, upstream)
     }
 
-    fn open_governed(&self, upstream: &Upstream) -> anyhow::Result<Governed> {
+    /// Starts a gate with identity, and with more sections in its configuration.
+    pub(crate) fn open_identified(
+        &self,
+        upstream: &Upstream,
+        sections: &str,
+    ) -> anyhow::Result<Governed> {
         let issuers = credentials::Issuers::start()?;
         let program = self.gate().context("there is no gate")?.to_owned();
         let (door, config) = self.open_configured(upstream, |folder, listen, admin| {
             issuers.write(folder)?;
             Ok(format!(
-                "gate: {{ listen: \"{listen}\" }}\nadmin: {{ listen: \"{admin}\" }}\n{}upstreams:\n  \
+                "gate: {{ listen: \"{listen}\" }}\nadmin: {{ listen: \"{admin}\" }}\n{}{sections}upstreams:\n  \
                  bench: {{ era: both, http: {{ url: \"http://{}/mcp\" }} }}\nroutes:\n  \
                  /mcp: {{ upstreams: [bench] }}\n",
                 issuers.section(),

@@ -11,6 +11,7 @@ use crate::call::Ask;
 use crate::frame::Framed;
 use crate::gate::Gate;
 use crate::http_sse::lane::Lane;
+use crate::ledger::Ledger;
 use crate::path;
 use crate::snapshot::Snapshot;
 use bytes::Bytes;
@@ -162,7 +163,8 @@ impl Carrier {
         snapshot: &Arc<Snapshot>,
         framed: Framed,
     ) -> Result<Response<GateBody>, Refusal> {
-        let carried = path::onward(&self.gate, snapshot, framed);
+        let mut ledger = Ledger::default();
+        let carried = path::onward(&self.gate, snapshot, framed, &mut ledger);
         path::contained(&self.gate.panics, carried).await
     }
 

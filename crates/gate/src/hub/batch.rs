@@ -28,9 +28,12 @@ impl Front<'_> {
     ) -> Result<Response<GateBody>, Refusal> {
         let stage = self.stage(Some(held.clone()), self.audience_of(held));
         let (out, body) = mpsc::channel(EVENTS_WAITING_MAX);
-        let mut wants_answer = false;
-        for message in post.all() {
-            let Some((post, message)) = alone(post, message) else { continue };
+        let mut wants_answer = !post.answered.is_empty();
+        if wants_answer {
+            tokio::spawn(say(post.answered.clone(), out.clone()));
+        }
+        for (number, message) in post.all().iter().enumerate() {
+            let Some((post, message)) = alone(post, (number, message)) else { continue };
             if message.kind == Kind::Request {
                 wants_answer = true;
                 tokio::spawn(answer(stage.clone(), (post, message), out.clone()));
@@ -47,7 +50,7 @@ impl Front<'_> {
 }
 
 /// One message of a batch as a body of its own.
-fn alone(post: &Post, message: &Message) -> Option<(Post, Message)> {
+fn alone(post: &Post, (number, message): (usize, &Message)) -> Option<(Post, Message)> {
     let body = post.slice(message.span);
     // It was judged as a part of the whole; alone, only its offsets differ.
     let Ok(Body::One(message)) = json::judge(&body, &json::Limits::default()) else { return None };
@@ -59,8 +62,19 @@ fn alone(post: &Post, message: &Message) -> Option<(Post, Message)> {
         method,
         version: post.version,
         params: Vec::new(),
+        subjects: post.subjects.alone(number),
+        answered: Vec::new(),
     };
     Some((own, *message))
+}
+
+/// Writes answers that are ready.
+async fn say(answers: Vec<Bytes>, out: mpsc::Sender<Bytes>) {
+    for answer in answers {
+        if out.send(sse::encode(Some("message"), None, None, &answer)).await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Serves one request and writes what comes of it as events.

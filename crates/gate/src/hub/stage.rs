@@ -7,6 +7,7 @@ use super::plan::Plan;
 use super::stream::TOLD;
 use crate::call::Call;
 use crate::gate::Gate;
+use crate::permit::{Sight, differing};
 use crate::session::Held;
 use crate::snapshot::{self, Leg, Snapshot};
 use std::sync::Arc;
@@ -31,7 +32,7 @@ pub(super) struct Stage {
 impl Front<'_> {
     /// The same, owned.
     pub(super) fn stage(&self, held: Option<Held>, audience: Audience) -> Arc<Stage> {
-        let call = Call::of_streams(self.call.route.clone(), self.call.caller);
+        let call = Call::of_streams(self.call.route.clone(), (self.call.caller, self.call.address));
         Arc::new(Stage {
             gate: self.gate.clone(),
             snapshot: self.snapshot.clone(),
@@ -78,7 +79,7 @@ impl Stage {
         let route = snapshot.routes.get(self.call.route.path.as_str())?.clone();
         let snapshot::Plan::Hub(plan) = &route.plan else { return None };
         let plan = plan.clone();
-        let call = Call::of_streams(route, self.call.caller);
+        let call = Call::of_streams(route, (self.call.caller, self.call.address));
         Some(Arc::new(Self {
             gate: self.gate.clone(),
             snapshot,
@@ -102,6 +103,23 @@ impl Stage {
         settings(self) == settings(other)
             && own.len() == others.len()
             && own.iter().zip(others).all(is_same)
+    }
+
+    /// Which lists this stage's policy shows otherwise than another's, of what both have.
+    pub(super) fn shows_otherwise(&self, other: &Self) -> [bool; 3] {
+        let (own, others) = (self.snapshot.permit.book(), other.snapshot.permit.book());
+        let is_same = match (own, others) {
+            (Some(own), Some(others)) => Arc::ptr_eq(own, others),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if is_same {
+            return [false; 3];
+        }
+        let front = self.front();
+        let sight = |book| Sight::new(book, front.party(), &self.call.route.path);
+        let (own, others) = (own.map(|book| &**book), others.map(|book| &**book));
+        differing(&sight(own), &sight(others), &self.call.route)
     }
 
     /// The leg at an upstream, and its number; `None` if that is not on the hub.

@@ -15,6 +15,7 @@ use tollgate_core::bounds::pins::PINS_NAMED_MAX;
 use tollgate_core::ids::UpstreamName;
 use tollgate_core::stores::{Approval, Digest};
 use tollgate_mcp::hub::definition::{Definition, Finding, Others};
+use tollgate_mcp::hub::items::ListKind;
 
 /// Names of tools by upstream.
 type Names = Vec<(UpstreamName, HashSet<Box<str>>)>;
@@ -49,6 +50,8 @@ pub(crate) fn settle(gate: &Gate, (upstream, knowledge): (&UpstreamName, &Knowle
     // What is called is looked up in `shown`: it is there before a list says so.
     book.show(shown);
     let changed = knowledge.catalogs().hold_back(&held);
+    let listed = knowledge.catalogs().names(ListKind::Tools);
+    knowledge.roster().renew(ListKind::Tools, listed);
     drop(settling);
     changed
 }
@@ -63,7 +66,7 @@ fn names(gate: &Gate) -> Names {
     for leg in snapshot.routes.values().flat_map(|route| &route.legs) {
         let found = names.entry(leg.upstream.name().clone()).or_default();
         if found.is_empty() {
-            *found = leg.knowledge.catalogs().tool_names();
+            *found = leg.knowledge.catalogs().names(ListKind::Tools);
         }
     }
     names.into_iter().collect()

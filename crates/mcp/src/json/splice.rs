@@ -41,6 +41,37 @@ fn find_member(body: &[u8], object: Span, wanted: &str) -> Option<Span> {
     None
 }
 
+/// The members of an object, in order: each key, and the span of its value; empty if there is no
+/// object at `object`.
+#[must_use]
+pub fn members(body: &[u8], object: Span) -> Vec<(Text, Span)> {
+    let mut found = Vec::new();
+    let mut at = skip_space(body, object.start as usize);
+    if body.get(at) != Some(&b'{') {
+        return found;
+    }
+    at = skip_space(body, at + 1);
+    while body.get(at) == Some(&b'"') {
+        let Ok((key_end, escaped)) = skip_string(body, at) else { break };
+        let key = Text { span: Span::new(at, key_end), escaped };
+        let start = skip_space(body, skip_space(body, key_end) + 1);
+        let Ok(end) = skip_value(body, start) else { break };
+        found.push((key, Span::new(start, end)));
+        at = skip_space(body, end);
+        if body.get(at) != Some(&b',') {
+            break;
+        }
+        at = skip_space(body, at + 1);
+    }
+    found
+}
+
+/// The keys of an object, in order.
+#[must_use]
+pub fn keys(body: &[u8], object: Span) -> Vec<Text> {
+    members(body, object).into_iter().map(|(key, _)| key).collect()
+}
+
 /// The spans of an array's elements, in order; empty if there is no array at `array`.
 #[must_use]
 pub fn elements(body: &[u8], array: Span) -> Vec<Span> {

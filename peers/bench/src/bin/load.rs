@@ -71,6 +71,9 @@ enum Load {
         /// Processes whose CPU time is measured.
         #[arg(long, value_delimiter = ',')]
         watch: Vec<u32>,
+        /// Calls that a limit refuses (429) are counted, instead of ending the measurement.
+        #[arg(long)]
+        takes_limits: bool,
     },
     /// Opens sessions and closes the connections.
     Sessions {
@@ -116,11 +119,19 @@ async fn carry_out(flags: Flags) -> anyhow::Result<()> {
     let Flags { addr, path, era, prefix, .. } = flags;
     let door = Door { addr, path, era, prefix, tokens };
     match flags.load {
-        Load::Calls { tool: name, rate, connections, warmup_ms, window_ms, watch } => {
+        Load::Calls {
+            tool: name,
+            rate,
+            connections,
+            warmup_ms,
+            window_ms,
+            watch,
+            takes_limits,
+        } => {
             let tool = tool(&name).ok_or_else(|| anyhow::anyhow!("unknown tool `{name}`"))?;
             let (warmup, window) =
                 (Duration::from_millis(warmup_ms), Duration::from_millis(window_ms));
-            let plan = Plan { door, tool, connections, rate, warmup, window, watch };
+            let plan = Plan { door, tool, connections, rate, warmup, window, watch, takes_limits };
             say(&serde_json::to_string(&rounds::run(plan).await?)?)
         }
         Load::Sessions { count } => {

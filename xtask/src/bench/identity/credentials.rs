@@ -171,7 +171,8 @@ impl<'a> Credentials<'a> {
             "API key" => vec![self.api_key.clone()],
             _ => return Ok(None),
         };
-        let path = self.folder.join("tokens");
+        // Two kinds may be sent at once.
+        let path = self.folder.join(format!("tokens-{}", kind.replace([' ', ','], "")));
         let mut file = std::io::BufWriter::new(fs::File::create(&path)?);
         for token in tokens {
             writeln!(file, "{token}")?;

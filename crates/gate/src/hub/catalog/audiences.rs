@@ -65,17 +65,17 @@ impl Catalogs {
         lists.iter().filter_map(|stock| stock.list(ListKind::Tools)?.whole()).collect()
     }
 
-    /// The names of all tools that somebody was told of or would be.
-    pub(crate) fn tool_names(&self) -> HashSet<Box<str>> {
-        let lists = self.known.lock().iter().map(|catalog| catalog.stock()).collect::<Vec<_>>();
-        let lists = lists.iter().filter_map(|stock| stock.list(ListKind::Tools));
-        lists.flat_map(|list| list.items.iter().map(|item| item.name.as_str().into())).collect()
-    }
-
     /// Holds these tools back from every audience, and no others; whether any sees another list now.
     pub(crate) fn hold_back(&self, held: &HashSet<Box<str>>) -> bool {
         let known = self.known.lock().clone();
         known.iter().filter(|catalog| catalog.hold_back(held)).count() > 0
+    }
+
+    /// The names in the lists of a kind, of all audiences.
+    pub(crate) fn names(&self, kind: ListKind) -> HashSet<Box<str>> {
+        let stocks: Vec<_> = self.known.lock().iter().map(|catalog| catalog.stock()).collect();
+        let lists = stocks.iter().filter_map(|stock| stock.list(kind));
+        lists.flat_map(|list| &list.items).map(|item| item.name.as_str().into()).collect()
     }
 
     /// The upstream said that a list changed: every audience reads it again.

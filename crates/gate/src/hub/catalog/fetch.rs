@@ -117,6 +117,7 @@ async fn attended(
     };
     let Need::List(kind) = need else { return Ok(()) };
     if catalog.stock().offers(kind) != Some(true) {
+        note_names(there, kind);
         return Ok(());
     }
     // First the stream, then the list: what changes in between is heard of.
@@ -129,6 +130,7 @@ async fn attended(
         Ok(list) => {
             let list = pinned(gate, there, kind, list).await;
             catalog.shelve(gate, there, (kind, was_announced), list);
+            note_names(there, kind);
         }
         Err(silence) => {
             if was_announced {
@@ -149,6 +151,11 @@ async fn pinned(gate: &Gate, (upstream, knowledge): There<'_>, kind: ListKind, l
     book.note((upstream.name(), &settings), store, seen).await;
     book.note_read();
     list
+}
+
+/// Has it known what the upstream has.
+fn note_names((_, knowledge): There<'_>, kind: ListKind) {
+    knowledge.roster().renew(kind, knowledge.catalogs().names(kind));
 }
 
 /// Introduces the gate.
