@@ -23,6 +23,8 @@ mod curation;
 
 mod upstreams;
 
+mod pins;
+
 mod credential;
 
 mod tokens;
@@ -61,13 +63,15 @@ pub(super) struct Judged {
 pub(super) fn check(raw: &Root, reading: &mut Reading<'_>) -> Option<Judged> {
     let front = &raw.gate.value;
     let names = gate::names(raw, reading);
-    let Who { identity, issuer, store } = identity::who(raw, &names, reading);
+    let Who { identity, issuer } = identity::who(raw, &names, reading);
+    let store = store(raw, reading);
     let tls = front.tls.given().and_then(|tls| gate::tls(&tls.value, &tls.at, reading));
     gate::listeners(raw, reading);
     gate::public_url(raw, reading);
     let limits = gate::limits(front, reading);
     let sessions = sessions(&raw.sessions.value, reading);
     let upstreams = upstreams::upstreams(raw, &identity, reading);
+    let pins = pins::pins(raw, reading);
     let routes = routes::routes(raw, reading);
     let paths = routes.iter().map(|route| route.path.to_string());
     let rule_names = callers::Names::new(&identity, paths);
@@ -89,10 +93,22 @@ pub(super) fn check(raw: &Root, reading: &mut Reading<'_>) -> Option<Judged> {
         usage,
         sessions,
         upstreams,
+        pins,
         routes,
         drain: front.timeouts.value.drain.value.0,
     };
     Some(Judged { settings, admin: raw.admin.value.listen.value.0, issuer, store, ledger })
+}
+
+/// Whether anything is configured that must be kept.
+fn is_stored(raw: &Root) -> bool {
+    identity::is_required(raw) || pins::are_kept(raw)
+}
+
+/// The file of the store, where anything is kept.
+fn store(raw: &Root, reading: &Reading<'_>) -> Option<PathBuf> {
+    let embedded = &raw.stores.value.embedded.value.value;
+    is_stored(raw).then(|| reading.whole_path(embedded))
 }
 
 fn sessions(raw: &Sessions, reading: &mut Reading<'_>) -> SessionSettings {

@@ -14,6 +14,7 @@ mod issuer;
 mod usage;
 
 mod limits;
+mod pins;
 
 pub(super) use credential::{Credential, Exchange, TokenRequest};
 pub(super) use gate::{Gate, GateTls};
@@ -21,6 +22,7 @@ pub(super) use identity::RouteIdentity;
 pub(super) use identity::{Identity, Introspection, Issuer, KeysPlace, PrivateKey};
 pub(super) use issuer::{Life, OwnIssuer, Provider, Registration, Stores, Workload};
 pub(super) use limits::{Budget, LimitRule, Quota, Quotas, Rate, ResultCap, Team};
+pub(super) use pins::Pins;
 pub(super) use usage::{Price, Prices, Usage};
 
 use crate::config::collections::{List, OffOr, Table, WordOr};
@@ -51,7 +53,8 @@ section! {
         /// it, callers must prove who they are, and its tokens are accepted.
         issuer: Key<OwnIssuer>,
         /// Where things are kept: agents, API keys, accounts, grants, signing keys and revocations with `identity` or `issuer`,
-        /// rows of usage with `usage` or `prices`; sessions are kept in memory. Changing it needs a restart.
+        /// pins of tools with `pins`, rows of usage with `usage` or `prices`; sessions are kept in memory. Changing it needs a
+        /// restart.
         stores: Set<Stores> = Stores::default(),
         /// How calls are counted, and whether that is written down.
         usage: Key<Usage>,
@@ -122,6 +125,8 @@ section! {
         /// The gate's own credential towards this upstream. The caller's is never sent on. Not with `stdio`, whose
         /// credentials belong into `env`.
         credential: Key<Credential>,
+        /// Pinning of its tools. Without it they are offered as they come.
+        pins: Key<Pins>,
     }
 }
 
