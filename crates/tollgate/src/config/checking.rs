@@ -17,6 +17,8 @@ mod limits;
 
 mod budgets;
 
+mod policy;
+
 mod routes;
 
 mod curation;
@@ -80,6 +82,7 @@ pub(super) fn check(raw: &Root, reading: &mut Reading<'_>) -> Option<Judged> {
     let quotas = limits::quotas(raw, &teams, &rule_names, has_prices, reading);
     let usage = usage::usage(raw, (quotas.as_ref(), &teams), reading);
     let ledger = usage::file(raw, usage.as_ref(), reading);
+    let policy = policy::policy(raw, &identity, &upstreams, reading);
     let settings = Settings {
         version: String::new(),
         listen: front.listen.value.0,
@@ -87,7 +90,7 @@ pub(super) fn check(raw: &Root, reading: &mut Reading<'_>) -> Option<Judged> {
         tls,
         names,
         identity,
-        policy: None,
+        policy,
         limits,
         quotas,
         usage,

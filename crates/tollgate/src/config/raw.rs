@@ -16,6 +16,8 @@ mod usage;
 mod limits;
 mod pins;
 
+mod policy;
+
 pub(super) use credential::{Credential, Exchange, TokenRequest};
 pub(super) use gate::{Gate, GateTls};
 pub(super) use identity::RouteIdentity;
@@ -23,6 +25,7 @@ pub(super) use identity::{Identity, Introspection, Issuer, KeysPlace, PrivateKey
 pub(super) use issuer::{Life, OwnIssuer, Provider, Registration, Stores, Workload};
 pub(super) use limits::{Budget, LimitRule, Quota, Quotas, Rate, ResultCap, Team};
 pub(super) use pins::Pins;
+pub(super) use policy::{Binding, Policy, Role};
 pub(super) use usage::{Price, Prices, Usage};
 
 use crate::config::collections::{List, OffOr, Table, WordOr};
@@ -71,9 +74,10 @@ section! {
         /// Teams, for limits and budgets and for whom usage is put down to: `{ research: { groups: [research] } }`. A caller
         /// belongs to the first that fits. At most 1,024.
         teams: Key<Table<Team>>,
+        /// Who may call what. Without it every caller may call everything.
+        policy: Key<Policy>,
     }
     later {
-        "policy" => LATER,
         "telemetry" => LATER,
         "audit" => LATER,
     }
