@@ -18,6 +18,8 @@ pub mod pins;
 
 pub mod stores;
 
+pub mod usage;
+
 /// One KiB in bytes.
 pub const KIB: usize = 1024;
 /// One MiB in bytes.

@@ -21,6 +21,9 @@ mod learned;
 
 mod item_scopes;
 
+mod condition;
+
 pub use bits::RuleId;
+pub use condition::{Condition, ConditionError};
 pub use decision::{Decision, Denial, Question};
 pub use policy::{Policy, PolicyError, Standing};

@@ -7,6 +7,7 @@
 
 use crate::bits::{Bits, RuleId};
 use crate::callers::Callers;
+use crate::condition::{Condition, ConditionError};
 use crate::item_scopes;
 use crate::items::Items;
 use crate::settings::{Grant, ItemScopes, Mode, PolicySettings};
@@ -26,6 +27,8 @@ pub struct Policy {
     mode: Mode,
     pub(crate) item_scopes: ItemScopes,
     pub(crate) rules: Vec<Rule>,
+    /// The rules with a condition.
+    pub(crate) conditional: Bits,
     pub(crate) callers: Callers,
     pub(crate) items: Items,
 }
@@ -36,6 +39,9 @@ pub(crate) struct Rule {
     pub(crate) name: Box<str>,
     pub(crate) who: Who,
     pub(crate) grant: Arc<Grant>,
+    pub(crate) condition: Option<Condition>,
+    /// What those are told whom the condition refuses.
+    pub(crate) message: Option<Arc<str>>,
 }
 
 /// What a caller has on one route: which rules hold for it, and which would with the right scope.
@@ -73,10 +79,12 @@ pub enum PolicyError {
         role: String,
     },
     /// A condition cannot be used.
-    #[error("the condition of binding `{binding}` cannot be used")]
+    #[error("the condition of binding `{binding}` cannot be used: {error}")]
     Condition {
         /// The binding.
         binding: String,
+        /// Why.
+        error: ConditionError,
     },
 }
 
@@ -93,8 +101,13 @@ impl Policy {
         if roles.chain(scopes).sum::<usize>() > PATTERNS_MAX {
             return Err(PolicyError::TooManyPatterns);
         }
+        let mut conditional = Bits::NONE;
+        for (place, _) in rules.iter().enumerate().filter(|(_, rule)| rule.condition.is_some()) {
+            conditional.insert(place);
+        }
         Ok(Self {
             mode: settings.mode,
+            conditional,
             item_scopes: settings.item_scopes,
             callers: Callers::new(rules.iter().map(|rule| &rule.who)),
             items: Items::new(rules.iter().map(|rule| &*rule.grant)),
@@ -143,19 +156,23 @@ fn rules(settings: &PolicySettings) -> Result<Vec<Rule>, PolicyError> {
             let (binding, role) = (binding.name.clone(), binding.role.clone());
             return Err(PolicyError::UnknownRole { binding, role });
         };
-        if binding.when.is_some() {
-            return Err(PolicyError::Condition { binding: binding.name.clone() });
-        }
+        let condition = binding.when.as_deref().map(Condition::parse).transpose();
+        let condition = condition
+            .map_err(|error| PolicyError::Condition { binding: binding.name.clone(), error })?;
         rules.push(Rule {
             name: binding.name.as_str().into(),
             who: binding.who.clone(),
             grant: Arc::clone(grant),
+            condition,
+            message: binding.message.as_deref().map(Arc::from),
         });
     }
     rules.extend(settings.scopes.iter().map(|scope| Rule {
         name: format!("scope {}", scope.scope).into(),
         who: Who { scopes: vec![scope.scope.as_str().into()], ..Who::default() },
         grant: Arc::new(scope.grant.clone()),
+        condition: None,
+        message: None,
     }));
     let mut names = HashSet::new();
     match rules.iter().find(|rule| !names.insert(&rule.name)) {

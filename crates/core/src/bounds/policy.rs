@@ -17,10 +17,17 @@ pub const ITEM_LEARNED_BYTES_MAX: usize = KIB;
 pub const PATTERNS_UNLEARNED: usize = 4;
 /// Longest condition, in bytes of its text.
 pub const CONDITION_BYTES_MAX: usize = 2 * KIB;
-/// Deepest nesting of brackets in a condition: its parser and its interpreter recurse.
-pub const CONDITION_DEPTH_MAX: usize = 24;
+/// Deepest nesting of a condition, in brackets and in its parsed form: parser and interpreter recurse.
+pub const CONDITION_DEPTH_MAX: usize = 32;
 /// Most nodes in a condition, macros expanded.
 pub const CONDITION_NODES_MAX: usize = 512;
+/// Most that one condition may cost for the worst arguments, in bytes looked at or the like; some tens of
+/// milliseconds.
+pub const CONDITION_COST_MAX: u64 = 10_000_000;
+/// Most that all conditions of one decision may cost; those beyond it fail, and so deny.
+pub const DECISION_COST_MAX: u64 = 2 * CONDITION_COST_MAX;
+/// Largest compiled regular expression of a condition, in bytes.
+pub const REGEX_BYTES_MAX: usize = 256 * KIB;
 /// Longest claims that are kept with a proof, in bytes of their JSON. Conditions that read claims above
 /// it fail, and so deny.
 pub const CLAIMS_BYTES_MAX: usize = 8 * KIB;
@@ -29,7 +36,8 @@ pub const CLAIMS_BYTES_MAX: usize = 8 * KIB;
 pub const ARGUMENTS_BYTES_MAX: usize = 64 * KIB;
 /// Deepest nesting of arguments and claims that conditions look at.
 pub const ARGUMENTS_DEPTH_MAX: usize = 32;
-/// Most values in arguments, or in claims, that conditions look at.
-pub const ARGUMENTS_VALUES_MAX: usize = 4_096;
+/// Most values in arguments, or in claims, that conditions look at: `all`, `exists` and the like look at
+/// each.
+pub const ARGUMENTS_VALUES_MAX: usize = 1_024;
 /// Longest message to callers whom a condition refuses, in bytes.
 pub const MESSAGE_BYTES_MAX: usize = 512;

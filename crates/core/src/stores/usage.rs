@@ -100,6 +100,8 @@ pub enum UsageBy {
     Price,
     /// Who counted.
     CountedBy,
+    /// `correction` for rows that correct others; `None` for calls.
+    Correction,
 }
 
 /// Which rows.
@@ -154,6 +156,7 @@ pub trait UsageLedger: Send + Sync + fmt::Debug {
     /// The rows themselves, oldest first, after this many.
     fn rows(&self, filter: UsageFilter, skip: u64, limit: usize) -> Pending<'_, Vec<UsageRow>>;
 
-    /// Removes rows older than this Unix millisecond, some at a time; says how many.
+    /// Removes the rows of the days (UTC) that ended before this Unix millisecond, some at a time; says
+    /// how many.
     fn sweep(&self, before_millis: u64) -> Pending<'_, usize>;
 }
