@@ -4,6 +4,7 @@
 //! headers. Everything here may be forgotten at any time and is learned again.
 
 use crate::hub::Catalogs;
+use crate::roster::Roster;
 use crate::upstream::Fields;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -44,6 +45,7 @@ pub struct Knowledge {
     keeps_no_sessions: AtomicBool,
     silent_until: AtomicU64,
     catalogs: Catalogs,
+    roster: Roster,
     /// Held while one request asks for the era or the tools, so that a thousand do not.
     pub(crate) asking: tokio::sync::Mutex<()>,
 }
@@ -106,6 +108,12 @@ impl Knowledge {
     /// What it offers, as far as hubs have read it.
     pub(crate) const fn catalogs(&self) -> &Catalogs {
         &self.catalogs
+    }
+
+    /// The names of what it has, as far as any list has told.
+    #[must_use]
+    pub const fn roster(&self) -> &Roster {
+        &self.roster
     }
 
     /// What is wrong with its lists, in words; `None` if nothing is, or nobody read them.

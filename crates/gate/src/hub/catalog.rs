@@ -264,6 +264,14 @@ impl Catalog {
         }
     }
 
+    /// Has a list read again, beside whatever goes on.
+    pub(crate) fn read_again(self: &Arc<Self>, gate: &Arc<Gate>, there: There<'_>, kind: ListKind) {
+        let rests = gate.clock.now() < self.stock.load().rest_until;
+        if !rests {
+            drop(self.read(gate, there, Need::List(kind)));
+        }
+    }
+
     /// Sets a task to work, unless one is; the receiver's channel closes when it is done.
     fn read(
         self: &Arc<Self>,

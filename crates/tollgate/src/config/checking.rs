@@ -29,6 +29,8 @@ mod tokens;
 
 mod stdio;
 
+mod usage;
+
 pub(crate) use credential::is_own_header;
 
 use crate::config::checking::identity::Who;
@@ -52,6 +54,7 @@ pub(super) struct Judged {
     pub(super) admin: SocketAddr,
     pub(super) issuer: Option<IssuerSettings>,
     pub(super) store: Option<PathBuf>,
+    pub(super) ledger: Option<PathBuf>,
 }
 
 /// Checks a whole file.
@@ -69,7 +72,10 @@ pub(super) fn check(raw: &Root, reading: &mut Reading<'_>) -> Option<Judged> {
     let paths = routes.iter().map(|route| route.path.to_string());
     let rule_names = callers::Names::new(&identity, paths);
     let teams = limits::teams(raw, &rule_names, reading);
-    let quotas = limits::quotas(raw, &teams, &rule_names, false, reading);
+    let has_prices = !raw.prices.is_absent();
+    let quotas = limits::quotas(raw, &teams, &rule_names, has_prices, reading);
+    let usage = usage::usage(raw, (quotas.as_ref(), &teams), reading);
+    let ledger = usage::file(raw, usage.as_ref(), reading);
     let settings = Settings {
         version: String::new(),
         listen: front.listen.value.0,
@@ -80,13 +86,13 @@ pub(super) fn check(raw: &Root, reading: &mut Reading<'_>) -> Option<Judged> {
         policy: None,
         limits,
         quotas,
-        usage: None,
+        usage,
         sessions,
         upstreams,
         routes,
         drain: front.timeouts.value.drain.value.0,
     };
-    Some(Judged { settings, admin: raw.admin.value.listen.value.0, issuer, store })
+    Some(Judged { settings, admin: raw.admin.value.listen.value.0, issuer, store, ledger })
 }
 
 fn sessions(raw: &Sessions, reading: &mut Reading<'_>) -> SessionSettings {

@@ -11,6 +11,8 @@ mod identity;
 
 mod issuer;
 
+mod usage;
+
 mod limits;
 
 pub(super) use credential::{Credential, Exchange, TokenRequest};
@@ -19,6 +21,7 @@ pub(super) use identity::RouteIdentity;
 pub(super) use identity::{Identity, Introspection, Issuer, KeysPlace, PrivateKey};
 pub(super) use issuer::{Life, OwnIssuer, Provider, Registration, Stores, Workload};
 pub(super) use limits::{Budget, LimitRule, Quota, Quotas, Rate, ResultCap, Team};
+pub(super) use usage::{Price, Prices, Usage};
 
 use crate::config::collections::{List, OffOr, Table, WordOr};
 use crate::config::decode::{Decode, Fields, Key, Needed, Set, Shape, Slot, default, key, section};
@@ -47,9 +50,13 @@ section! {
         /// The gate's own authorization server: for those who have none, or whose provider cannot register clients. With
         /// it, callers must prove who they are, and its tokens are accepted.
         issuer: Key<OwnIssuer>,
-        /// Where agents, API keys, accounts, grants, signing keys and revocations are kept. Used with `identity` or
-        /// `issuer` only; sessions are kept in memory. Changing it needs a restart.
+        /// Where things are kept: agents, API keys, accounts, grants, signing keys and revocations with `identity` or `issuer`,
+        /// rows of usage with `usage` or `prices`; sessions are kept in memory. Changing it needs a restart.
         stores: Set<Stores> = Stores::default(),
+        /// How calls are counted, and whether that is written down.
+        usage: Key<Usage>,
+        /// The price book.
+        prices: Key<Prices>,
         /// Sessions of agents of the legacy era (MCP revisions up to 2025-11-25).
         sessions: Set<Sessions> = Sessions::default(),
         /// The MCP servers behind the gate, by name: lower-case letters, digits and `-`, at most 32 characters.
@@ -66,7 +73,6 @@ section! {
         "policy" => LATER,
         "telemetry" => LATER,
         "audit" => LATER,
-        "prices" => LATER,
     }
 }
 

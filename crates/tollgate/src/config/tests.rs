@@ -8,6 +8,8 @@ mod routes;
 
 mod upstreams;
 
+mod usage;
+
 use crate::config::{Checked, Report, judge};
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
 use proptest::strategy::Strategy as _;

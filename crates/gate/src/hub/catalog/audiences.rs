@@ -5,6 +5,7 @@
 use super::Catalog;
 use crate::hub::audience::Audience;
 use parking_lot::Mutex;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tollgate_core::bounds::{AUDIENCE_KEPT_SECS, AUDIENCES_MAX, CATALOG_IDLE_SECS, PROCESSES_MAX};
@@ -47,6 +48,13 @@ impl Catalogs {
         let catalog = Arc::new(Catalog::new(audience, now));
         known.push(catalog.clone());
         catalog
+    }
+
+    /// The names in the lists of a kind, of all audiences.
+    pub(crate) fn names(&self, kind: ListKind) -> HashSet<Box<str>> {
+        let stocks: Vec<_> = self.known.lock().iter().map(|catalog| catalog.stock()).collect();
+        let lists = stocks.iter().filter_map(|stock| stock.list(kind));
+        lists.flat_map(|list| &list.items).map(|item| item.name.as_str().into()).collect()
     }
 
     /// The upstream said that a list changed: every audience reads it again.

@@ -117,6 +117,7 @@ async fn attended(
     };
     let Need::List(kind) = need else { return Ok(()) };
     if catalog.stock().offers(kind) != Some(true) {
+        note_names(there, kind);
         return Ok(());
     }
     // First the stream, then the list: what changes in between is heard of.
@@ -126,7 +127,10 @@ async fn attended(
     let was_announced = changed & bit(kind) != 0;
     let read = list(gate, there, (present, &catalog.audience), kind).await;
     match read {
-        Ok(list) => catalog.shelve(gate, (kind, was_announced), list),
+        Ok(list) => {
+            catalog.shelve(gate, (kind, was_announced), list);
+            note_names(there, kind);
+        }
         Err(silence) => {
             if was_announced {
                 catalog.changed.fetch_or(bit(kind), Ordering::AcqRel);
@@ -135,6 +139,11 @@ async fn attended(
         }
     }
     Ok(())
+}
+
+/// Has it known what the upstream has.
+fn note_names((_, knowledge): There<'_>, kind: ListKind) {
+    knowledge.roster().renew(kind, knowledge.catalogs().names(kind));
 }
 
 /// Introduces the gate.
