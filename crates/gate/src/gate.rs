@@ -7,6 +7,7 @@ use crate::http_sse::Lanes;
 use crate::hub::News;
 use crate::meter::Scales;
 use crate::permit::PermitCounts;
+use crate::pins::Pinboard;
 use crate::recovery::Memories;
 use crate::seal::{Purpose, Seal};
 use crate::session::Sessions;
@@ -22,7 +23,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tollgate_core::clock::{Clock, Entropy};
 use tollgate_core::sessions::{Session, SessionBook};
-use tollgate_core::stores::UsageLedger;
+use tollgate_core::stores::{Pins, UsageLedger};
 use tollgate_limits::{BudgetStatus, LevelStatus};
 use tollgate_usage::Figures;
 
@@ -45,6 +46,7 @@ pub struct Gate {
     identity: Option<tollgate_identity::Sources>,
     pub(crate) annex: Option<Arc<dyn Annex>>,
     scales: Scales,
+    pub(crate) pins: Pinboard,
     pub(crate) panics: AtomicU64,
 }
 
@@ -65,6 +67,8 @@ pub struct Surroundings {
     pub annex: Option<Arc<dyn Annex>>,
     /// Where rows of usage are kept.
     pub ledger: Option<Arc<dyn UsageLedger>>,
+    /// Where pins of tools are kept, if anything is.
+    pub pins: Option<Arc<dyn Pins>>,
 }
 
 impl Gate {
@@ -73,12 +77,15 @@ impl Gate {
     /// # Errors
     /// [`CompileError`] if the configuration cannot be put to work.
     pub fn new(settings: Settings, around: Surroundings) -> Result<Arc<Self>, CompileError> {
-        let Surroundings { book, clock, entropy, drain, identity, annex, ledger } = around;
+        let Surroundings { book, clock, entropy, drain, identity, annex, ledger, pins } = around;
         let scales = Scales::new(ledger, clock.clone(), entropy.clone());
         let (identity_of, scale) = (identity.as_ref(), scales.of(&settings)?);
         let within = Around { entropy: &*entropy, identity: identity_of, scale };
         let snapshot = Snapshot::compile(settings, None, within)?;
-        Ok(Arc::new(Self {
+        if pins.is_none() && !snapshot.settings.pins.is_empty() {
+            return Err(CompileError::PinsLate);
+        }
+        let gate = Self {
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
             sessions: Sessions::new(book, clock.clone(), entropy.clone()),
             orphanage: Orphanage::default(),
@@ -95,8 +102,20 @@ impl Gate {
             identity,
             annex,
             scales,
+            pins: Pinboard::new(pins),
             panics: AtomicU64::new(0),
-        }))
+        };
+        gate.configure_pins(&gate.snapshot());
+        Ok(Arc::new(gate))
+    }
+
+    /// Tells what is known of each upstream how its tools are pinned.
+    fn configure_pins(&self, snapshot: &Snapshot) {
+        for leg in snapshot.routes.values().flat_map(|route| &route.legs) {
+            let name = leg.upstream.name();
+            let mut pins = snapshot.settings.pins.iter();
+            leg.knowledge.configure_pins(pins.find(|one| one.upstream == *name));
+        }
     }
 
     /// Puts another configuration in force for requests that begin from now on.
@@ -109,7 +128,12 @@ impl Gate {
         let (entropy, identity) = (&*self.entropy, self.identity.as_ref());
         let within = Around { entropy, identity, scale };
         let next = Arc::new(Snapshot::compile(settings, Some(&old), within)?);
+        if self.pins.store.is_none() && !next.settings.pins.is_empty() {
+            return Err(CompileError::PinsLate);
+        }
         self.scales.follow(&next.settings);
+        // Before anybody is judged by it: whom it pins is read again first.
+        self.configure_pins(&next);
         self.snapshot.store(next.clone());
         self.news.tell();
         if let Some(verifier) = next.identify.verifier() {
@@ -145,6 +169,9 @@ impl Gate {
         }
         if let Some(verifier) = self.snapshot().identify.verifier() {
             verifier.start_background();
+        }
+        if let Some(store) = self.pins.store.clone() {
+            tokio::spawn(Pinboard::watch(Arc::downgrade(self), store));
         }
         if self.identity.is_some() {
             tokio::spawn(Self::watch_revocations(Arc::downgrade(self)));

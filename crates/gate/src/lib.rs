@@ -52,6 +52,8 @@ pub mod listing;
 
 pub mod knowledge;
 
+pub mod pins;
+
 pub mod roster;
 
 pub mod seal;

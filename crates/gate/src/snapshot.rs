@@ -153,6 +153,9 @@ pub enum CompileError {
     /// The system gives no thread to count in.
     #[error("what calls use cannot be counted: {0}")]
     Metering(#[from] std::io::Error),
+    /// Tools are to be pinned in a process that was started without a store.
+    #[error("pins were switched on: that takes effect with a restart only")]
+    PinsLate,
     /// A route names an upstream that does not exist.
     #[error("route `{route}` names the upstream `{upstream}`, which does not exist")]
     UpstreamUnknown {

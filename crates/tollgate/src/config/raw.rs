@@ -14,6 +14,9 @@ mod issuer;
 mod usage;
 
 mod limits;
+mod pins;
+
+mod policy;
 
 pub(super) use credential::{Credential, Exchange, TokenRequest};
 pub(super) use gate::{Gate, GateTls};
@@ -21,6 +24,8 @@ pub(super) use identity::RouteIdentity;
 pub(super) use identity::{Identity, Introspection, Issuer, KeysPlace, PrivateKey};
 pub(super) use issuer::{Life, OwnIssuer, Provider, Registration, Stores, Workload};
 pub(super) use limits::{Budget, LimitRule, Quota, Quotas, Rate, ResultCap, Team};
+pub(super) use pins::Pins;
+pub(super) use policy::{Binding, Policy, Role};
 pub(super) use usage::{Price, Prices, Usage};
 
 use crate::config::collections::{List, OffOr, Table, WordOr};
@@ -51,7 +56,8 @@ section! {
         /// it, callers must prove who they are, and its tokens are accepted.
         issuer: Key<OwnIssuer>,
         /// Where things are kept: agents, API keys, accounts, grants, signing keys and revocations with `identity` or `issuer`,
-        /// rows of usage with `usage` or `prices`; sessions are kept in memory. Changing it needs a restart.
+        /// pins of tools with `pins`, rows of usage with `usage` or `prices`; sessions are kept in memory. Changing it needs a
+        /// restart.
         stores: Set<Stores> = Stores::default(),
         /// How calls are counted, and whether that is written down.
         usage: Key<Usage>,
@@ -68,9 +74,10 @@ section! {
         /// Teams, for limits and budgets and for whom usage is put down to: `{ research: { groups: [research] } }`. A caller
         /// belongs to the first that fits. At most 1,024.
         teams: Key<Table<Team>>,
+        /// Who may call what. Without it every caller may call everything.
+        policy: Key<Policy>,
     }
     later {
-        "policy" => LATER,
         "telemetry" => LATER,
         "audit" => LATER,
     }
@@ -122,6 +129,8 @@ section! {
         /// The gate's own credential towards this upstream. The caller's is never sent on. Not with `stdio`, whose
         /// credentials belong into `env`.
         credential: Key<Credential>,
+        /// Pinning of its tools. Without it they are offered as they come.
+        pins: Key<Pins>,
     }
 }
 

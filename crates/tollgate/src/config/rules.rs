@@ -1,7 +1,7 @@
 //! What rules are written with: patterns of names and of items, networks, names of the file itself.
 
 use crate::config::decode::{listed, nearest};
-use crate::config::scalars::Scalar;
+use crate::config::scalars::{Scalar, words};
 use serde_json::{Value, json};
 use tollgate_rules::glob::Glob;
 use tollgate_rules::items::ItemGlob;
@@ -65,6 +65,25 @@ impl Scalar for NetworkText {
 
     fn schema() -> Value {
         json!({ "type": "string" })
+    }
+}
+
+words! {
+    /// Whether a policy is enforced.
+    PolicyMode {
+        #[default]
+        Enforce = "enforce",
+        Shadow = "shadow",
+    }
+}
+
+words! {
+    /// What scopes that name single items mean.
+    ItemScopesWord {
+        #[default]
+        Grant = "grant",
+        Limit = "limit",
+        Ignore = "ignore",
     }
 }
 

@@ -30,6 +30,10 @@ use tollgate_rules::who::Who;
 /// Most calls at once a limit can allow.
 const CONCURRENT_MAX: usize = 1_000_000;
 
+/// What rates count.
+const REQUESTS: &str = "requests";
+const TOKENS: &str = "tokens";
+
 /// The teams of a file.
 pub(super) fn teams(raw: &Root, names: &Names, reading: &mut Reading<'_>) -> Teams {
     let Some(table) = raw.teams.given() else { return Teams::default() };
@@ -133,18 +137,19 @@ fn levels(raw: &Quotas, teams: &Teams, reading: &mut Reading<'_>) -> Vec<LevelSe
     let mut levels = Vec::new();
     for (name, quota, per) in quotas {
         let Some(At { value, at }) = quota.given() else { continue };
+        let shown = format!("`limits.{name}`");
         let level = LevelSettings {
             name: name.into(),
             per: per.to_vec(),
             who: Who::default(),
             items: Vec::new(),
-            requests: rate(&value.requests, &format!("limits.{name}.requests"), reading),
-            tokens: rate(&value.tokens, &format!("limits.{name}.tokens"), reading),
-            concurrent: concurrent(&value.concurrent, &format!("limits.{name}"), reading),
+            requests: rate(&value.requests, (REQUESTS, &shown), reading),
+            tokens: rate(&value.tokens, (TOKENS, &shown), reading),
+            concurrent: concurrent(&value.concurrent, &shown, reading),
         };
         let keys =
             [value.requests.is_absent(), value.tokens.is_absent(), value.concurrent.is_absent()];
-        limits_something(keys, &format!("`limits.{name}`"), at, reading);
+        limits_something(keys, &shown, at, reading);
         if name == "per_team" && !teams.names().any(|_| true) {
             no_teams("`limits.per_team` counts by team", at, reading);
         }
@@ -185,8 +190,8 @@ fn rule_level(
         per: per(&raw.per.value, &rule, reading),
         who: names.who(selectors, &rule, reading),
         items,
-        requests: rate(&raw.requests, &format!("`requests` of {rule}"), reading),
-        tokens: rate(&raw.tokens, &format!("`tokens` of {rule}"), reading),
+        requests: rate(&raw.requests, (REQUESTS, &rule), reading),
+        tokens: rate(&raw.tokens, (TOKENS, &rule), reading),
         concurrent: concurrent(&raw.concurrent, &rule, reading),
         name,
     })
@@ -202,7 +207,7 @@ fn limits_something(absent: [bool; 3], rule: &str, at: &Pos, reading: &mut Readi
 /// A rate that was typed, if it can be kept.
 fn rate(
     key: &Key<Short<PerWindow, Rate>>,
-    place: &str,
+    (what, rule): (&str, &str),
     reading: &mut Reading<'_>,
 ) -> Option<RateSettings> {
     let At { value, at } = key.given()?;
@@ -215,10 +220,10 @@ fn rate(
         ),
     };
     if let Some((_, at)) = debt
-        && place.contains("requests")
+        && what == REQUESTS
     {
         let help = "remove it: a request is one request, also afterwards. Debt is for tokens";
-        reading.wrong(at, format!("{place} has a debt"), help);
+        reading.wrong(at, format!("`{what}` of {rule} has a debt"), help);
     }
     let burst = burst.unwrap_or(per_window.amount);
     let settings = RateSettings {
@@ -229,7 +234,7 @@ fn rate(
     };
     if let Err(error) = Countable::new(&settings) {
         let help = format!("{error}; what is used over days and weeks is a budget");
-        reading.wrong(at, format!("{place} cannot be kept to"), help);
+        reading.wrong(at, format!("`{what}` of {rule} cannot be kept to"), help);
     }
     Some(settings)
 }

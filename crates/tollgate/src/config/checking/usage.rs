@@ -44,15 +44,6 @@ pub(super) fn usage(
         );
     }
     let prices = raw.prices.given().map(|prices| book(&prices.value, raw, reading));
-    let has_money = budgets.iter().any(|budget| budget.money_micros.is_some());
-    if has_money && raw.prices.is_absent() {
-        let at = raw.usage.given().map(|usage| usage.at.clone()).unwrap_or_default();
-        reading.wrong(
-            &at,
-            "a budget counts money, and nothing has a price",
-            "add a section `prices`, or count tokens or calls",
-        );
-    }
     Some(UsageSettings {
         estimator: match keys.estimator.value {
             EstimatorWord::Bytes => Estimator::Bytes,
