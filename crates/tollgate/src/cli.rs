@@ -6,11 +6,14 @@ mod records;
 
 mod tools;
 
+mod usage;
+
 pub(crate) use records::{
     AddAgentArgs, AddUserArgs, AgentsAction, AgentsArgs, KeysAction, KeysArgs, PasswdArgs,
     PasswordArgs, ProofArgs, RecordsArgs, RotateArgs, UsersAction, UsersArgs,
 };
 pub(crate) use tools::{CallArgs, TargetArgs, ToolsAction, ToolsArgs};
+pub(crate) use usage::{LedgerArgs, RepriceArgs, SpanArgs, UsageAction, UsageArgs, UsageFormat};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::net::SocketAddr;
@@ -102,6 +105,9 @@ pub(crate) enum Command {
     /// List and rotate the signing keys of the gate's own issuer
     #[command(long_about = records::KEYS, after_long_help = records::KEYS_NEXT)]
     Keys(KeysArgs),
+    /// Say what was used, by whom, and what it costs
+    #[command(long_about = usage::USAGE, after_long_help = usage::USAGE_NEXT)]
+    Usage(Box<UsageArgs>),
     /// Print the JSON Schema of the configuration file
     #[command(long_about = SCHEMA, after_long_help = SCHEMA_NEXT)]
     Schema,

@@ -216,8 +216,11 @@ fn reload(
         let text = "`gate.listen`, `gate.tls` and `admin.listen` change only with a restart";
         return refuse_reload(house, text);
     }
-    if checked.store != applied.store || checked.issuer.is_some() != applied.issuer.is_some() {
-        let text = "`stores`, and whether there is an `issuer`, change only with a restart";
+    if checked.store != applied.store
+        || checked.ledger != applied.ledger
+        || checked.issuer.is_some() != applied.issuer.is_some()
+    {
+        let text = "`stores`, and whether there is an `issuer` or a ledger of usage, change only with a restart";
         return refuse_reload(house, text);
     }
     if let (Some(desk), Some(settings)) = (&house.issuer, &checked.issuer)

@@ -5,6 +5,7 @@
 
 use crate::config::Checked;
 use crate::identity::{Desk, Identity, Wanted};
+use crate::ledger;
 use crate::report::Overview;
 use anyhow::Context;
 use std::net::SocketAddr;
@@ -52,6 +53,7 @@ pub(crate) async fn build(checked: Checked, admin: Option<SocketAddr>) -> anyhow
         keys: &checked.settings.sessions.keys,
     };
     let identity = Identity::open(wanted, clock.clone(), entropy.clone()).await?;
+    let ledger = ledger::open(checked.ledger.as_deref()).await?;
     let settings = checked.settings;
     let tls = match &settings.tls {
         None => None,
@@ -76,7 +78,7 @@ pub(crate) async fn build(checked: Checked, admin: Option<SocketAddr>) -> anyhow
     let gate = Gate::new(settings, around)?;
     gate.start_background();
     let address = listener.local_addr()?;
-    let overview = Arc::new(Overview::new(gate.clone(), control.clone(), address));
+    let overview = Arc::new(Overview::new(gate.clone(), control.clone(), address, ledger));
     let serving = tokio::spawn(serve_gate(listener, gate.clone(), control.clone()));
     let admin = match admin_listener {
         None => None,
