@@ -18,6 +18,8 @@ mod values;
 
 mod issuers;
 
+mod rules;
+
 mod programs;
 
 mod collections;

@@ -11,6 +11,10 @@ mod vouching;
 
 mod issuer;
 
+mod callers;
+
+mod policy;
+
 mod routes;
 
 mod curation;
@@ -60,6 +64,7 @@ pub(super) fn check(raw: &Root, reading: &mut Reading<'_>) -> Option<Judged> {
     let sessions = sessions(&raw.sessions.value, reading);
     let upstreams = upstreams::upstreams(raw, &identity, reading);
     let routes = routes::routes(raw, reading);
+    let policy = policy::policy(raw, &identity, &upstreams, reading);
     let settings = Settings {
         version: String::new(),
         listen: front.listen.value.0,
@@ -67,7 +72,7 @@ pub(super) fn check(raw: &Root, reading: &mut Reading<'_>) -> Option<Judged> {
         tls,
         names,
         identity,
-        policy: None,
+        policy,
         limits,
         quotas: None,
         usage: None,

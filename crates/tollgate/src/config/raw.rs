@@ -9,10 +9,13 @@ mod identity;
 
 mod issuer;
 
+mod policy;
+
 pub(super) use credential::{Credential, Exchange, TokenRequest};
 pub(super) use identity::RouteIdentity;
 pub(super) use identity::{Identity, Introspection, Issuer, KeysPlace, PrivateKey};
 pub(super) use issuer::{Life, OwnIssuer, Provider, Registration, Stores, Workload};
+pub(super) use policy::{Binding, Policy, Role};
 
 use crate::config::collections::{List, OffOr, Table, WordOr};
 use crate::config::decode::{Decode, Fields, Key, Needed, Set, Shape, Slot, default, key, section};
@@ -52,9 +55,10 @@ section! {
         upstreams: Needed<Table<Upstream>>,
         /// The paths on the gate, and what each offers: `/mcp: { upstreams: [search] }`.
         routes: Needed<Table<Route>>,
+        /// Who may call what. Without it every caller may call everything.
+        policy: Key<Policy>,
     }
     later {
-        "policy" => LATER,
         "limits" => "remove it; rates and token budgets will come with a later version. Caps on sizes and connections are in `gate.limits`",
         "telemetry" => LATER,
         "audit" => LATER,
