@@ -189,13 +189,14 @@ async fn a_thousand_clients_that_vanish_leave_no_place_taken() {
                 let name = ["slow", "slow", "reset", "error", "garbage"][number as usize % 5];
                 client.send(&named(name).bytes()).await;
                 // At all moments: before it arrives, while it waits, and after it failed.
-                tokio::time::sleep(Duration::from_millis(number * 3 % (wave * 5 + 1))).await;
+                tokio::time::sleep(Duration::from_millis(number * 7 % (wave * 20 + 1))).await;
             });
         }
         while vanishing.join_next().await.is_some() {}
     }
     house.gate.wait_for_status(|status| under_way(status) == 0).await;
-    assert!(house.peer.calls_of("tools/call").len() > 300, "most reached the upstream");
+    let reached = house.peer.calls_of("tools/call").len();
+    assert!(reached > 200, "only {reached} reached the upstream");
     // As many as ever fit at once, and not one more.
     let mut clients = Vec::new();
     for _ in 0..100 {

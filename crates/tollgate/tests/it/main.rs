@@ -111,6 +111,8 @@ mod stdio_sharing;
 mod streams;
 #[cfg(test)]
 mod upstream_tokens;
+#[cfg(test)]
+mod usage_rows;
 
 /// The gate under test.
 #[cfg(test)]
