@@ -80,6 +80,14 @@ mod mirror;
 #[cfg(test)]
 mod misrouting;
 #[cfg(test)]
+mod policy_calls;
+#[cfg(test)]
+mod policy_lists;
+#[cfg(test)]
+mod policy_streams;
+#[cfg(test)]
+mod policy_yard;
+#[cfg(test)]
 mod recovery;
 #[cfg(test)]
 mod reload;
