@@ -40,6 +40,8 @@ pub mod permit;
 
 pub mod admit;
 
+pub mod meter;
+
 pub mod route;
 
 mod inquiry;
@@ -49,6 +51,8 @@ pub mod probe;
 pub mod listing;
 
 pub mod knowledge;
+
+pub mod pins;
 
 pub mod roster;
 

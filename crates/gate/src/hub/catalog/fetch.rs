@@ -128,7 +128,8 @@ async fn attended(
     let read = list(gate, there, (present, &catalog.audience), kind).await;
     match read {
         Ok(list) => {
-            catalog.shelve(gate, (kind, was_announced), list);
+            let list = pinned(gate, there, kind, list).await;
+            catalog.shelve(gate, there, (kind, was_announced), list);
             note_names(there, kind);
         }
         Err(silence) => {
@@ -139,6 +140,17 @@ async fn attended(
         }
     }
     Ok(())
+}
+
+/// The list with its tools pinned, where they are. The store is told first.
+async fn pinned(gate: &Gate, (upstream, knowledge): There<'_>, kind: ListKind, list: List) -> List {
+    let book = knowledge.pins();
+    let Some(settings) = book.settings().filter(|_| kind == ListKind::Tools) else { return list };
+    let (list, seen) = list.pinned(|tool| book.offers(tool));
+    let store = (gate.pins.store.as_ref(), &*gate.clock);
+    book.note((upstream.name(), &settings), store, seen).await;
+    book.note_read();
+    list
 }
 
 /// Has it known what the upstream has.
