@@ -76,6 +76,14 @@ mod life;
 #[cfg(test)]
 mod lifetimes;
 #[cfg(test)]
+mod limits_answers;
+#[cfg(test)]
+mod limits_evasion;
+#[cfg(test)]
+mod limits_results;
+#[cfg(test)]
+mod limits_settling;
+#[cfg(test)]
 mod mirror;
 #[cfg(test)]
 mod misrouting;
@@ -111,6 +119,8 @@ mod stdio_sharing;
 mod streams;
 #[cfg(test)]
 mod upstream_tokens;
+#[cfg(test)]
+mod usage_rows;
 
 /// The gate under test.
 #[cfg(test)]
