@@ -5,7 +5,9 @@
 
 mod status;
 
-pub use status::{EndpointState, EndpointStatus, GateStatus, RouteStatus, Status, UpstreamStatus};
+pub use status::{
+    EndpointState, EndpointStatus, GateStatus, PinStatus, RouteStatus, Status, UpstreamStatus,
+};
 
 use axum::extract::State;
 use axum::http::StatusCode;

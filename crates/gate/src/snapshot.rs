@@ -96,10 +96,10 @@ impl Route {
 }
 
 impl Snapshot {
-    /// Whether anybody wants to know what a call acts on: policy, limits or the ledger.
+    /// Whether anybody wants to know what a call acts on: policy, pins, limits or the ledger.
     #[must_use]
     pub const fn names_subjects(&self) -> bool {
-        self.settings.policy.is_some()
+        self.settings.policy.is_some() || !self.settings.pins.is_empty()
     }
 
     /// Whether anything is served at this path.

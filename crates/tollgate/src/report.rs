@@ -5,11 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 use tollgate_console::{
-    EndpointState, EndpointStatus, GateStatus, RouteStatus, Status, Subject, UpstreamStatus,
+    EndpointState, EndpointStatus, GateStatus, PinStatus, RouteStatus, Status, Subject,
+    UpstreamStatus,
 };
 use tollgate_gate::gate::Gate;
 use tollgate_gate::knowledge::{Found, Knowledge};
 use tollgate_gate::listen::Control;
+use tollgate_gate::pins::PinCounts;
 use tollgate_gate::settings::{IdentitySettings, UpstreamEra};
 use tollgate_gate::snapshot::Snapshot;
 use tollgate_gate::upstream::{self, Upstream};
@@ -114,8 +116,15 @@ fn upstream(snapshot: &Snapshot, upstream: &Arc<Upstream>) -> UpstreamStatus {
         keeps_sessions: known.is_some_and(Knowledge::mints_sessions),
         messages_dropped: known.map_or(0, Knowledge::dropped),
         lists_trouble: known.and_then(Knowledge::lists_trouble).map(|why| why.to_string()),
+        pins: known.and_then(|known| known.pins().counts()).map(pins),
         endpoints: upstream.status().into_iter().map(endpoint).collect(),
     }
+}
+
+fn pins(counts: PinCounts) -> PinStatus {
+    let PinCounts { approved, changed, new, suspicious, quarantined, flagged, names, trouble } =
+        counts;
+    PinStatus { approved, changed, new, suspicious, quarantined, flagged, names, trouble }
 }
 
 fn era(upstream: &Upstream, known: Option<&Knowledge>) -> &'static str {

@@ -221,6 +221,11 @@ impl Catalog {
         self.news[kind as usize].fetch_add(1, Ordering::AcqRel);
     }
 
+    /// Notes that a list has to be read again before anybody relies on it.
+    pub(crate) fn note_stale(&self, kind: ListKind) {
+        self.changed.fetch_or(bit(kind), Ordering::AcqRel);
+    }
+
     /// A number that grows whenever agents have reason to read a list again.
     pub(crate) fn news(&self, kind: ListKind) -> u64 {
         self.news[kind as usize].load(Ordering::Acquire)

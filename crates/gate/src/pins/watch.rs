@@ -72,7 +72,7 @@ async fn refresh(gate: &Gate, store: &dyn Pins) -> bool {
         let book = leg.knowledge.pins();
         match book.refresh(leg.upstream.name(), store).await {
             Ok(false) => {}
-            // Somebody had everything forgotten: what the upstream shows is its first list again.
+            // Where everything was forgotten, what the upstream shows is its first list again.
             Ok(true) => leg.knowledge.catalogs().note_changed(ListKind::Tools),
             Err(error) => {
                 is_whole = false;
