@@ -56,6 +56,8 @@ impl Pinboard {
                 Ok(version) if seen == Some(version) => {}
                 Ok(version) => seen = refresh(&gate, &*store).await.then_some(version),
                 Err(error) => {
+                    // Once it is back, everything is looked at again.
+                    seen = None;
                     for leg in pinned(&gate) {
                         leg.knowledge.pins().note_trouble(leg.upstream.name(), &error.to_string());
                     }
