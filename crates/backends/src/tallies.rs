@@ -6,6 +6,7 @@ use jiff::Span;
 use jiff::civil::{Date, date};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tollgate_core::party::ItemKind;
 use tollgate_core::stores::{CountedBy, Outcome, UsageBy, UsageRow, UsageSums};
 
 /// Milliseconds of a day.
@@ -21,6 +22,7 @@ pub(crate) struct Names {
     pub(crate) route: Arc<str>,
     pub(crate) upstream: Arc<str>,
     pub(crate) method: Arc<str>,
+    pub(crate) kind: Option<ItemKind>,
     pub(crate) item: Option<Arc<str>>,
     pub(crate) price: Option<Arc<str>>,
     pub(crate) counted_by: u8,
@@ -37,6 +39,7 @@ impl Names {
             route: row.route.clone(),
             upstream: row.upstream.clone(),
             method: row.method.clone(),
+            kind: row.kind,
             item: row.item.clone(),
             price: row.price.clone(),
             counted_by: counted_by_number(row.counted_by),
@@ -58,13 +61,15 @@ impl Names {
             self.price.as_ref(),
         ];
         let texts = texts.map(|text| text.map(|text| &**text));
-        serde_json::to_string(&(texts, self.counted_by, self.is_correction))
+        let kind = self.kind.map(ItemKind::as_str);
+        serde_json::to_string(&(texts, kind, self.counted_by, self.is_correction))
     }
 
     /// From its text.
     pub(crate) fn read(text: &str) -> Result<Self, serde_json::Error> {
-        let (texts, counted_by, is_correction) =
-            serde_json::from_str::<([Option<String>; 9], u8, bool)>(text)?;
+        let (texts, kind, counted_by, is_correction) =
+            serde_json::from_str::<([Option<String>; 9], Option<String>, u8, bool)>(text)?;
+        let kind = ItemKind::ALL.into_iter().find(|one| kind.as_deref() == Some(one.as_str()));
         let [agent, issuer, user, team, route, upstream, method, item, price] =
             texts.map(|text| text.map(Arc::<str>::from));
         // What a row must have is there: it was written by the method above.
@@ -77,6 +82,7 @@ impl Names {
             route: some(route),
             upstream: some(upstream),
             method: some(method),
+            kind,
             item,
             price,
             counted_by,

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use tollgate_backends::embedded::{Embedded, EmbeddedUsage, OpenError};
 use tollgate_backends::memory::MemoryUsage;
+use tollgate_core::party::ItemKind;
 use tollgate_core::stores::{
     CountedBy, Outcome, UsageBy, UsageFilter, UsageLedger, UsageRow, UsageSums,
 };
@@ -30,6 +31,7 @@ fn row(number: u64) -> UsageRow {
         route: "/mcp".into(),
         upstream: "github".into(),
         method: "tools/call".into(),
+        kind: Some(ItemKind::Tool),
         item: Some("search".into()),
         calls: 1,
         tokens_in: 10,
@@ -73,6 +75,7 @@ async fn a_row_is_found_as_it_was_added(ledger: &dyn UsageLedger) {
     let bare = UsageRow {
         issuer: None,
         team: None,
+        kind: None,
         item: None,
         price: None,
         outcome: Outcome::ToolError,

@@ -6,7 +6,8 @@
 mod status;
 
 pub use status::{
-    EndpointState, EndpointStatus, GateStatus, PinStatus, RouteStatus, Status, UpstreamStatus,
+    BudgetStatus, BudgetUse, EndpointState, EndpointStatus, GateStatus, LimitStatus, PinStatus,
+    RouteStatus, Status, UpstreamStatus, UsageStatus,
 };
 
 use axum::extract::State;

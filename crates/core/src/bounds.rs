@@ -13,8 +13,8 @@ pub mod outbound;
 
 pub mod people;
 
-pub mod policy;
 pub mod pins;
+pub mod policy;
 
 pub mod stores;
 

@@ -150,12 +150,17 @@ impl Forward<'_> {
         let exchange = endpoint.send(self.outgoing(HttpMethod::POST, headers, body), deadlines);
         let keeps = !post.era.disconnect_is_cancel();
         let mut ward = self.gate.orphanage.ward(exchange, keeps);
+        post.tabs.note_sent(Some(self.leg.upstream.name()));
         if post.method == Method::Initialize && keeps {
             let unclaimed = self.unclaimed(endpoint);
             // Made for a client that left, and never to be claimed.
             ward.bequeath(move |headers| drop(unclaimed(headers)));
         }
-        let (status, headers) = ward.head().await?;
+        let (status, headers) = ward.head().await.inspect_err(|error| {
+            if matches!(error, SendError::NotSent(_)) {
+                post.tabs.note_sent(None);
+            }
+        })?;
         Ok(Sent { ward, status, headers })
     }
 }

@@ -5,13 +5,14 @@ use crate::drain::Drain;
 use crate::farewell::{Farewells, Parting};
 use crate::http_sse::Lanes;
 use crate::hub::News;
+use crate::meter::Scales;
 use crate::permit::PermitCounts;
 use crate::pins::Pinboard;
 use crate::recovery::Memories;
 use crate::seal::{Purpose, Seal};
 use crate::session::Sessions;
 use crate::settings::Settings;
-use crate::snapshot::{CompileError, Snapshot};
+use crate::snapshot::{Around, CompileError, Snapshot};
 use crate::soft::SoftSessions;
 use crate::streams::Streams;
 use crate::tasks::Tasks;
@@ -22,7 +23,9 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tollgate_core::clock::{Clock, Entropy};
 use tollgate_core::sessions::{Session, SessionBook};
-use tollgate_core::stores::Pins;
+use tollgate_core::stores::{Pins, UsageLedger};
+use tollgate_limits::{BudgetStatus, LevelStatus};
+use tollgate_usage::Figures;
 
 /// All that a request needs.
 #[derive(Debug)]
@@ -42,6 +45,7 @@ pub struct Gate {
     pub(crate) entropy: Arc<dyn Entropy>,
     identity: Option<tollgate_identity::Sources>,
     pub(crate) annex: Option<Arc<dyn Annex>>,
+    scales: Scales,
     pub(crate) pins: Pinboard,
     pub(crate) panics: AtomicU64,
 }
@@ -61,6 +65,8 @@ pub struct Surroundings {
     pub identity: Option<tollgate_identity::Sources>,
     /// What else stands on the listener.
     pub annex: Option<Arc<dyn Annex>>,
+    /// Where rows of usage are kept.
+    pub ledger: Option<Arc<dyn UsageLedger>>,
     /// Where pins of tools are kept, if anything is.
     pub pins: Option<Arc<dyn Pins>>,
 }
@@ -71,8 +77,11 @@ impl Gate {
     /// # Errors
     /// [`CompileError`] if the configuration cannot be put to work.
     pub fn new(settings: Settings, around: Surroundings) -> Result<Arc<Self>, CompileError> {
-        let Surroundings { book, clock, entropy, drain, identity, annex, pins } = around;
-        let snapshot = Snapshot::compile(settings, None, (&*entropy, identity.as_ref()))?;
+        let Surroundings { book, clock, entropy, drain, identity, annex, ledger, pins } = around;
+        let scales = Scales::new(ledger, clock.clone(), entropy.clone());
+        let (identity_of, scale) = (identity.as_ref(), scales.of(&settings)?);
+        let within = Around { entropy: &*entropy, identity: identity_of, scale };
+        let snapshot = Snapshot::compile(settings, None, within)?;
         if pins.is_none() && !snapshot.settings.pins.is_empty() {
             return Err(CompileError::PinsLate);
         }
@@ -92,6 +101,7 @@ impl Gate {
             entropy,
             identity,
             annex,
+            scales,
             pins: Pinboard::new(pins),
             panics: AtomicU64::new(0),
         };
@@ -114,14 +124,14 @@ impl Gate {
     /// [`CompileError`]; the old configuration then stays, whole.
     pub fn reload(&self, settings: Settings) -> Result<(), CompileError> {
         let old = self.snapshot.load_full();
-        let next = Arc::new(Snapshot::compile(
-            settings,
-            Some(&old),
-            (&*self.entropy, self.identity.as_ref()),
-        )?);
+        let scale = self.scales.of(&settings)?;
+        let (entropy, identity) = (&*self.entropy, self.identity.as_ref());
+        let within = Around { entropy, identity, scale };
+        let next = Arc::new(Snapshot::compile(settings, Some(&old), within)?);
         if self.pins.store.is_none() && !next.settings.pins.is_empty() {
             return Err(CompileError::PinsLate);
         }
+        self.scales.follow(&next.settings);
         // Before anybody is judged by it: whom it pins is read again first.
         self.configure_pins(&next);
         self.snapshot.store(next.clone());
@@ -228,6 +238,13 @@ impl Gate {
         closed.into_iter().all(|is_closed| is_closed)
     }
 
+    /// Waits until all usage noted so far is in the ledger, at most for `limit`. False if some is not.
+    pub async fn flush_usage(&self, limit: Duration) -> bool {
+        let snapshot = self.snapshot();
+        let Some(limited) = snapshot.admit.limited() else { return true };
+        limited.scale().meter.flush(limit).await
+    }
+
     /// Ends the sessions of one part of the book whose life is over; says when to go on.
     fn sweep(&self, part: usize) -> Duration {
         let snapshot = self.snapshot();
@@ -256,6 +273,16 @@ impl Gate {
         seal.seal(purpose, context, plain, &*self.entropy)
     }
 
+    /// How limits and the meter are doing; `None` where nothing is limited or metered.
+    #[must_use]
+    pub fn usage(&self) -> Option<UseStatus> {
+        let snapshot = self.snapshot();
+        let (limits, scale) = snapshot.admit.limited().map(|it| (it.limits(), it.scale()))?;
+        let levels = limits.levels();
+        let budgets = limits.budgets(scale.now());
+        Some(UseStatus { levels, budgets, figures: scale.meter.figures() })
+    }
+
     /// How the gate is doing.
     #[must_use]
     pub fn status(&self) -> GateStatus {
@@ -268,6 +295,17 @@ impl Gate {
             permit: self.snapshot().permit.book().map(|book| book.tally.counts()),
         }
     }
+}
+
+/// What limits and the meter have done, for `/status`.
+#[derive(Clone, Debug)]
+pub struct UseStatus {
+    /// Limits, in the order of the file.
+    pub levels: Vec<LevelStatus>,
+    /// Budgets, in the order of the file.
+    pub budgets: Vec<BudgetStatus>,
+    /// Calls counted, and their rows.
+    pub figures: Figures,
 }
 
 /// Counts for `/status`.

@@ -19,7 +19,7 @@ mod stream;
 pub use lane::Lanes;
 pub use stream::AgentStream;
 
-use crate::admit;
+use crate::admit::{self, Taken};
 use crate::body::GateBody;
 use crate::call::{Ask, Post};
 use crate::frame::{self, Framed};
@@ -143,8 +143,10 @@ async fn open(
     frame::accepts(&head.headers, "text/event-stream")?;
     let ask = Ask::Stream { last_event_id: None };
     let framed = Framed::for_agent(route.clone(), ask, caller.clone());
-    if let Outcome::Permitted(permitted) = permit::decide(gate, snapshot, framed, ledger).await? {
-        admit::take(&snapshot.admit, &gate.drain, permitted)?;
+    if let Outcome::Permitted(permitted) = permit::decide(gate, snapshot, framed, ledger).await?
+        && let Taken::Answered(response) = admit::take(&snapshot.admit, &gate.drain, permitted)?
+    {
+        return Ok(response);
     }
     let limits = &snapshot.settings.limits;
     let slot = gate.streams.open(caller.key(), limits.streams_per_caller_max)?;

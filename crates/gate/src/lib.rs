@@ -40,6 +40,8 @@ pub mod permit;
 
 pub mod admit;
 
+pub mod meter;
+
 pub mod route;
 
 mod inquiry;

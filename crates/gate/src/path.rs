@@ -3,7 +3,7 @@
 //! `serve` always answers; everything that can fail is in `carry`. A panic in one request is that
 //! request's 500.
 
-use crate::admit;
+use crate::admit::{self, Taken};
 use crate::aside;
 use crate::body::GateBody;
 use crate::cors;
@@ -101,9 +101,16 @@ pub(crate) async fn onward(
         Outcome::Permitted(permitted) => permitted,
         Outcome::Answered(response) => return Ok(response),
     };
-    let admitted = admit::take(&snapshot.admit, &gate.drain, permitted)?;
-    let routed = route::choose(gate, snapshot, admitted).await?;
-    forward::send(gate, snapshot, routed).await
+    let admitted = match admit::take(&snapshot.admit, &gate.drain, permitted)? {
+        Taken::On(admitted) => admitted,
+        Taken::Answered(response) => return Ok(response),
+    };
+    let tabs = admitted.tabs().clone();
+    let served = match route::choose(gate, snapshot, admitted).await {
+        Ok(routed) => forward::send(gate, snapshot, routed).await,
+        Err(refusal) => Err(refusal),
+    };
+    tabs.close(served)
 }
 
 #[cfg(test)]

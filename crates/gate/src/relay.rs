@@ -303,6 +303,7 @@ impl StreamBody {
             let message = reply::error_message(refusal, Some(id));
             self.out.push(sse::encode(Some("message"), None, None, &message));
         }
+        self.terms.expected.give_up();
         self.state = State::Ended;
     }
 

@@ -79,6 +79,7 @@ pub(crate) async fn build(checked: Checked, admin: Option<SocketAddr>) -> anyhow
         drain: drain.clone(),
         identity: identity.map(|identity| identity.sources),
         annex: issuer.clone().map(|issuer| issuer as _),
+        ledger: None,
         pins: store.as_ref().map(Embedded::pins),
     };
     let gate = Gate::new(settings, around)?;

@@ -29,6 +29,8 @@ mod writing;
 
 pub mod prices;
 
+pub mod reprice;
+
 pub mod money;
 
 pub mod days;

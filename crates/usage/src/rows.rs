@@ -51,6 +51,7 @@ pub(crate) fn row(
         route: Arc::from(call.route.as_str()),
         upstream: Arc::from(call.upstream.as_str()),
         method: short(&call.method),
+        kind: call.item.as_ref().map(|(kind, _)| *kind),
         item: call.item.as_ref().map(|(_, name)| short(name)),
         calls: 1,
         tokens_in: figure(counted.tokens_in),

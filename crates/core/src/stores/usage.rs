@@ -4,6 +4,7 @@
 //! not added again; what was wrong is put right by further rows, never by a change.
 
 use super::Pending;
+use crate::party::ItemKind;
 use std::fmt;
 use std::sync::Arc;
 
@@ -57,6 +58,8 @@ pub struct UsageRow {
     pub upstream: Arc<str>,
     /// The JSON-RPC method.
     pub method: Arc<str>,
+    /// What it acted on; `None` for what acts on nothing.
+    pub kind: Option<ItemKind>,
     /// The upstream's own name of the tool or prompt, or the URI; `None` for what acts on nothing.
     pub item: Option<Arc<str>>,
     /// Calls: 1, or 0 in corrections.

@@ -155,7 +155,7 @@ impl Carrier {
             return Err(crate::session::unknown());
         };
         let framed = Framed::for_agent(route.clone(), ask, self.lane.caller.clone());
-        self.onward(&snapshot, framed.in_session(Some(session))).await
+        self.onward(&snapshot, framed.in_session(Some(session)).repeated()).await
     }
 
     async fn onward(

@@ -63,6 +63,7 @@ fn alone(post: &Post, (number, message): (usize, &Message)) -> Option<(Post, Mes
         version: post.version,
         params: Vec::new(),
         subjects: post.subjects.alone(number),
+        tabs: post.tabs.alone(number),
         answered: Vec::new(),
     };
     Some((own, *message))

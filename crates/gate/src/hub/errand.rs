@@ -259,6 +259,7 @@ pub(super) fn replaced(post: &Post, message: &Message, value: Span, text: &[u8])
         version: post.version,
         params: post.params.clone(),
         subjects: post.subjects.clone(),
+        tabs: post.tabs.clone(),
         answered: Vec::new(),
     }
 }

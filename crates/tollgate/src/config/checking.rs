@@ -11,6 +11,14 @@ mod vouching;
 
 mod issuer;
 
+mod callers;
+
+mod limits;
+
+mod budgets;
+
+mod policy;
+
 mod routes;
 
 mod curation;
@@ -24,6 +32,8 @@ mod credential;
 mod tokens;
 
 mod stdio;
+
+mod usage;
 
 pub(crate) use credential::is_own_header;
 
@@ -48,6 +58,7 @@ pub(super) struct Judged {
     pub(super) admin: SocketAddr,
     pub(super) issuer: Option<IssuerSettings>,
     pub(super) store: Option<PathBuf>,
+    pub(super) ledger: Option<PathBuf>,
 }
 
 /// Checks a whole file.
@@ -64,6 +75,14 @@ pub(super) fn check(raw: &Root, reading: &mut Reading<'_>) -> Option<Judged> {
     let upstreams = upstreams::upstreams(raw, &identity, reading);
     let pins = pins::pins(raw, reading);
     let routes = routes::routes(raw, reading);
+    let paths = routes.iter().map(|route| route.path.to_string());
+    let rule_names = callers::Names::new(&identity, paths);
+    let teams = limits::teams(raw, &rule_names, reading);
+    let has_prices = !raw.prices.is_absent();
+    let quotas = limits::quotas(raw, &teams, &rule_names, has_prices, reading);
+    let usage = usage::usage(raw, (quotas.as_ref(), &teams), reading);
+    let ledger = usage::file(raw, usage.as_ref(), reading);
+    let policy = policy::policy(raw, &identity, &upstreams, reading);
     let settings = Settings {
         version: String::new(),
         listen: front.listen.value.0,
@@ -71,17 +90,17 @@ pub(super) fn check(raw: &Root, reading: &mut Reading<'_>) -> Option<Judged> {
         tls,
         names,
         identity,
-        policy: None,
+        policy,
         limits,
-        quotas: None,
-        usage: None,
+        quotas,
+        usage,
         sessions,
         upstreams,
         pins,
         routes,
         drain: front.timeouts.value.drain.value.0,
     };
-    Some(Judged { settings, admin: raw.admin.value.listen.value.0, issuer, store })
+    Some(Judged { settings, admin: raw.admin.value.listen.value.0, issuer, store, ledger })
 }
 
 /// Whether anything is configured that must be kept.

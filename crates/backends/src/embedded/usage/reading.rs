@@ -134,6 +134,7 @@ fn row(row: &SqliteRow) -> Result<UsageRow, Fault> {
         route: names.route,
         upstream: names.upstream,
         method: names.method,
+        kind: names.kind,
         item: names.item,
         calls: row.try_get(5)?,
         tokens_in: row.try_get(6)?,

@@ -90,8 +90,14 @@ fn loopback_only(raw: &Root, reading: &mut Reading<'_>) {
 
 /// What only means something where callers prove who they are.
 fn needless(raw: &Root, reading: &mut Reading<'_>) {
-    if let Some(at) = raw.stores.at.as_ref().filter(|_| raw.issuer.is_absent() && !is_stored(raw)) {
-        reading.warn(at, "nothing is stored without a section `identity`, `issuer` or `pins`");
+    let is_used = !raw.issuer.is_absent()
+        || !raw.usage.is_absent()
+        || !raw.prices.is_absent()
+        || is_stored(raw);
+    if let Some(at) = raw.stores.at.as_ref().filter(|_| !is_used) {
+        let text =
+            "nothing is stored without a section `identity`, `issuer`, `pins`, `usage` or `prices`";
+        reading.warn(at, text);
     }
     for row in raw.routes.given().map(|routes| routes.value.0.as_slice()).unwrap_or_default() {
         let Some(given) = row.value.as_ref().and_then(|route| route.identity.given()) else {
