@@ -88,6 +88,14 @@ mod mirror;
 #[cfg(test)]
 mod misrouting;
 #[cfg(test)]
+mod pins_changes;
+#[cfg(test)]
+mod pins_house;
+#[cfg(test)]
+mod pins_modes;
+#[cfg(test)]
+mod pins_store;
+#[cfg(test)]
 mod policy_calls;
 #[cfg(test)]
 mod policy_lists;
