@@ -113,7 +113,8 @@ impl Policy {
 }
 
 /// The method by which an item of a kind is used first of all.
-pub(crate) const fn method_of(kind: ItemKind) -> &'static str {
+#[must_use]
+pub const fn method_of(kind: ItemKind) -> &'static str {
     match kind {
         ItemKind::Tool => "tools/call",
         ItemKind::Prompt => "prompts/get",

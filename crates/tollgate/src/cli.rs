@@ -2,10 +2,15 @@
 //!
 //! Only the shape. What each command does is in the file of its name.
 
+mod policy;
+
 mod records;
 
 mod tools;
 
+pub(crate) use policy::{
+    ExplainArgs, ItemArgs, MatrixArgs, MatrixFormat, PolicyAction, PolicyArgs, TestArgs,
+};
 pub(crate) use records::{
     AddAgentArgs, AddUserArgs, AgentsAction, AgentsArgs, KeysAction, KeysArgs, PasswdArgs,
     PasswordArgs, ProofArgs, RecordsArgs, RotateArgs, UsersAction, UsersArgs,
@@ -93,6 +98,9 @@ pub(crate) enum Command {
     /// List and call tools through a running gate
     #[command(long_about = TOOLS, after_long_help = TOOLS_NEXT)]
     Tools(Box<ToolsArgs>),
+    /// Say what the policy decides, and why
+    #[command(long_about = policy::POLICY, after_long_help = policy::POLICY_NEXT)]
+    Policy(Box<PolicyArgs>),
     /// Add, list and cut off agents
     #[command(long_about = records::AGENTS, after_long_help = records::AGENTS_NEXT)]
     Agents(AgentsArgs),
