@@ -1,4 +1,4 @@
-//! The stores of identity in one SQLite file, which several processes may have open: the gate
+//! The stores of identity and of pins in one SQLite file, which several processes may have open: the gate
 //! serves from it while the command line writes to it.
 //!
 //! What a method acknowledged is on disk and survives `kill -9` and power cuts; what it did not
@@ -17,11 +17,24 @@ mod pins;
 mod records;
 mod revocations;
 mod schema;
+mod usage;
 mod users;
+
+pub use usage::EmbeddedUsage;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tollgate_core::stores::{Pins, StoreError, Stores};
+
+/// How the file of the stores of identity is made.
+const PLAN: schema::Plan = schema::Plan {
+    steps: &[
+        include_str!("../migrations/0001_identity.sql"),
+        include_str!("../migrations/0002_pins.sql"),
+    ],
+    // "toll"
+    application: 0x746f_6c6c,
+};
 
 /// Why a store file cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +49,7 @@ pub enum OpenError {
     },
     /// Others may read or write it.
     #[error(
-        "others may read or write {path} (mode {mode:o}), which holds signing keys: \
+        "others may read or write {path} (mode {mode:o}), which are for the gate alone: \
          run `chmod 600 {path}`"
     )]
     Permissions {
@@ -92,7 +105,7 @@ impl Embedded {
         let path = &std::path::absolute(path).map_err(io)?;
         file::prepare(path)?;
         let desk = lanes::Desk::new(path);
-        schema::bring_up(&desk, path).await?;
+        schema::bring_up(&desk, path, &PLAN).await?;
         Ok(Self { desk: Arc::new(desk) })
     }
 

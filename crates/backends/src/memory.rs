@@ -8,9 +8,11 @@
 
 mod identity;
 mod pins;
+mod usage;
 
 pub use identity::MemoryIdentity;
 pub use pins::MemoryPins;
+pub use usage::MemoryUsage;
 
 use parking_lot::Mutex;
 use std::collections::HashMap;

@@ -7,14 +7,18 @@ pub mod identity;
 
 pub mod issuer;
 
+pub mod limits;
+
 pub mod outbound;
 
 pub mod people;
 
-pub mod policy;
 pub mod pins;
+pub mod policy;
 
 pub mod stores;
+
+pub mod usage;
 
 /// One KiB in bytes.
 pub const KIB: usize = 1024;

@@ -15,7 +15,7 @@ pub mod offer;
 pub mod rewrite;
 pub mod uris;
 
-mod array;
+pub(crate) mod array;
 
 /// The JSON string token of a text.
 pub(crate) fn quote(text: &str) -> String {

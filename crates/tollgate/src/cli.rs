@@ -2,12 +2,15 @@
 //!
 //! Only the shape. What each command does is in the file of its name.
 
+mod pins;
+
 mod policy;
 
 mod records;
 
 mod tools;
 
+pub(crate) use pins::{ApproveArgs, PinsAction, PinsArgs};
 pub(crate) use policy::{
     ExplainArgs, ItemArgs, MatrixArgs, MatrixFormat, PolicyAction, PolicyArgs, TestArgs,
 };
@@ -110,6 +113,9 @@ pub(crate) enum Command {
     /// List and rotate the signing keys of the gate's own issuer
     #[command(long_about = records::KEYS, after_long_help = records::KEYS_NEXT)]
     Keys(KeysArgs),
+    /// List, compare and approve tools as upstreams define them
+    #[command(long_about = pins::PINS, after_long_help = pins::PINS_NEXT)]
+    Pins(PinsArgs),
     /// Print the JSON Schema of the configuration file
     #[command(long_about = SCHEMA, after_long_help = SCHEMA_NEXT)]
     Schema,

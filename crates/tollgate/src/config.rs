@@ -18,7 +18,11 @@ mod values;
 
 mod issuers;
 
+mod billing;
+
 mod rules;
+
+mod amounts;
 
 mod programs;
 
@@ -62,6 +66,8 @@ pub(crate) struct Checked {
     pub issuer: Option<IssuerSettings>,
     /// The file of the embedded store; `None` where nothing is to be kept. Changing it needs a restart.
     pub store: Option<PathBuf>,
+    /// The file of the ledger of usage; `None` where nothing is metered. Changing it needs a restart.
+    pub ledger: Option<PathBuf>,
     /// Where the operator's listener listens. Changing it needs a restart.
     pub admin: SocketAddr,
     /// Every file that was read, the configuration file first. When one changes, [`load`] again.
@@ -149,12 +155,15 @@ pub(crate) fn judge(
     let checked =
         Root::decode(&root, &mut reading).and_then(|raw| checking::check(&raw, &mut reading));
     match checked {
-        Some(Judged { mut settings, admin, issuer, store }) if reading.mistakes.is_empty() => {
+        Some(Judged { mut settings, admin, issuer, store, ledger })
+            if reading.mistakes.is_empty() =>
+        {
             settings.version = version(source, &reading.files);
             Ok(Checked {
                 settings,
                 issuer,
                 store,
+                ledger,
                 admin,
                 watched: reading.files.into_iter().map(|(file, _)| file).collect(),
                 warnings: lines(path, reading.warnings),

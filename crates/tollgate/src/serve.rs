@@ -217,7 +217,8 @@ fn reload(
         return refuse_reload(house, text);
     }
     if checked.store != applied.store || checked.issuer.is_some() != applied.issuer.is_some() {
-        let text = "`stores`, and whether there is an `issuer`, change only with a restart";
+        let text = "`stores`, whether anything is kept there (`identity`, `issuer`, `pins`), and whether there is an \
+                    `issuer`, change only with a restart";
         return refuse_reload(house, text);
     }
     if let (Some(desk), Some(settings)) = (&house.issuer, &checked.issuer)

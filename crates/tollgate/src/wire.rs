@@ -12,12 +12,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tollgate_backends::embedded::Embedded;
 use tollgate_backends::memory::MemorySessions;
 use tollgate_gate::drain::Drain;
 use tollgate_gate::gate::{Gate, Surroundings};
 use tollgate_gate::listen::tls::TlsKeeper;
 use tollgate_gate::listen::{self, Control};
 use tollgate_gate::path;
+use tollgate_gate::settings::IdentitySettings;
 use tollgate_gate::system::{SystemClock, SystemEntropy};
 
 /// A gate that serves.
@@ -46,8 +48,13 @@ pub(crate) struct House {
 pub(crate) async fn build(checked: Checked, admin: Option<SocketAddr>) -> anyhow::Result<House> {
     let drain = Drain::new();
     let (clock, entropy) = (Arc::new(SystemClock::default()), Arc::new(SystemEntropy));
+    let store = match &checked.store {
+        None => None,
+        Some(path) => Some(Embedded::open(path).await.context("stores.embedded")?),
+    };
+    let is_required = matches!(checked.settings.identity, IdentitySettings::Required(_));
     let wanted = Wanted {
-        store: checked.store.as_deref(),
+        stores: store.as_ref().filter(|_| is_required).map(Embedded::stores),
         issuer: checked.issuer.as_ref(),
         keys: &checked.settings.sessions.keys,
     };
@@ -72,6 +79,8 @@ pub(crate) async fn build(checked: Checked, admin: Option<SocketAddr>) -> anyhow
         drain: drain.clone(),
         identity: identity.map(|identity| identity.sources),
         annex: issuer.clone().map(|issuer| issuer as _),
+        ledger: None,
+        pins: store.as_ref().map(Embedded::pins),
     };
     let gate = Gate::new(settings, around)?;
     gate.start_background();

@@ -47,19 +47,27 @@ struct Lookout {
 impl Desk {
     /// Opens nothing yet.
     pub(super) fn new(path: &Path) -> Self {
+        // A signing key that was removed is not to be found in free pages.
+        Self::with(path, |options| options.pragma("secure_delete", "ON"))
+    }
+
+    /// The same for the ledger of usage: there is no secret in it, and more to write.
+    pub(super) fn for_usage(path: &Path) -> Self {
+        Self::with(path, |options| options)
+    }
+
+    fn with(path: &Path, tune: fn(SqliteConnectOptions) -> SqliteConnectOptions) -> Self {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .synchronous(SqliteSynchronous::Full)
             // The reason why it is locked should arrive before our own time is over.
             .busy_timeout(Duration::from_millis(STORE_MILLIS / 5 * 4))
             .pragma("trusted_schema", "OFF")
-            // A signing key that was removed is not to be found in free pages.
-            .pragma("secure_delete", "ON")
             .pragma("journal_size_limit", LOG_BYTES.to_string())
             .thread_name(|number| format!("store-{number}"))
             .disable_statement_logging();
         Self {
-            options,
+            options: tune(options),
             writer: Lane::default(),
             readers: [Lane::default(), Lane::default()],
             turn: AtomicUsize::new(0),

@@ -13,8 +13,14 @@ use std::time::{Duration, Instant};
 use tollgate_core::bounds::stores::STORE_MILLIS;
 use tollgate_core::stores::StoreError;
 
-/// SQLite's `application_id` of our files: "toll".
-const APPLICATION: i64 = 0x746f_6c6c;
+/// How a file is made.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// The steps that bring a file up, in their order.
+    pub(super) steps: &'static [&'static str],
+    /// SQLite's `application_id` of such files.
+    pub(super) application: i64,
+}
 
 /// How `records.rs` ends what SQLite says when it cannot open a file.
 const CANNOT_OPEN: &str = "(SQLite 14)";
@@ -22,24 +28,20 @@ const CANNOT_OPEN: &str = "(SQLite 14)";
 /// SQLite's result code for a file that is something else.
 const NOT_A_DATABASE: &str = "26";
 
-const STEPS: &[&str] = &[
-    include_str!("../../migrations/0001_identity.sql"),
-    include_str!("../../migrations/0003_pins.sql"),
-];
-
 /// Brings the file to the newest version.
-pub(super) async fn bring_up(desk: &Desk, path: &Path) -> Result<(), OpenError> {
+pub(super) async fn bring_up(desk: &Desk, path: &Path, plan: &Plan) -> Result<(), OpenError> {
+    let known = plan.known();
     let stated = |source| OpenError::Store { path: path.to_owned(), source };
     let foreign = |why: String| OpenError::Foreign { path: path.to_owned(), why };
-    match desk.within(check(desk)).await.map_err(|fault| unopened(path, fault))? {
-        Found::Ours(found) if found > known() => {
-            return Err(OpenError::Newer { path: path.to_owned(), found, known: known() });
+    match desk.within(check(desk, plan)).await.map_err(|fault| unopened(path, fault))? {
+        Found::Ours(found) if found > known => {
+            return Err(OpenError::Newer { path: path.to_owned(), found, known });
         }
         Found::Ours(_) | Found::Empty => {}
         Found::Foreign(why) => return Err(foreign(why)),
     }
     desk.within(use_wal(desk)).await.map_err(stated)?;
-    desk.within(migrate(desk)).await.map_err(stated)
+    desk.within(migrate(desk, plan)).await.map_err(stated)
 }
 
 /// SQLite says only that it cannot open a file; the system says why.
@@ -59,12 +61,14 @@ enum Found {
     Foreign(String),
 }
 
-fn known() -> i64 {
-    i64::try_from(STEPS.len()).unwrap_or(i64::MAX)
+impl Plan {
+    fn known(&self) -> i64 {
+        i64::try_from(self.steps.len()).unwrap_or(i64::MAX)
+    }
 }
 
-async fn check(desk: &Desk) -> Result<Found, Fault> {
-    match look(desk).await {
+async fn check(desk: &Desk, plan: &Plan) -> Result<Found, Fault> {
+    match look(desk, plan).await {
         Err(Fault::Sql(sqlx::Error::Database(error)))
             if error.code().is_some_and(|code| code == NOT_A_DATABASE) =>
         {
@@ -74,7 +78,7 @@ async fn check(desk: &Desk) -> Result<Found, Fault> {
     }
 }
 
-async fn look(desk: &Desk) -> Result<Found, Fault> {
+async fn look(desk: &Desk, plan: &Plan) -> Result<Found, Fault> {
     let mut txn = desk.read().await?;
     // One state of the file: another process may be making it just now.
     sqlx::query("BEGIN").execute(txn.line()).await?;
@@ -83,7 +87,7 @@ async fn look(desk: &Desk) -> Result<Found, Fault> {
     let tables = number(&mut txn, "SELECT count(*) FROM sqlite_master").await?;
     txn.commit().await?;
     Ok(match (application, tables) {
-        (APPLICATION, _) => Found::Ours(version),
+        (ours, _) if ours == plan.application => Found::Ours(version),
         (0, 0) => Found::Empty,
         _ => Found::Foreign("it is the SQLite file of another program".to_owned()),
     })
@@ -114,16 +118,16 @@ async fn use_wal(desk: &Desk) -> Result<(), Fault> {
     }
 }
 
-async fn migrate(desk: &Desk) -> Result<(), Fault> {
+async fn migrate(desk: &Desk, plan: &Plan) -> Result<(), Fault> {
     let mut txn = desk.write().await?;
     // Another process may have been faster.
     let done = usize::try_from(number(&mut txn, "PRAGMA user_version").await?).unwrap_or(0);
-    for step in STEPS.iter().skip(done) {
+    for step in plan.steps.iter().skip(done) {
         sqlx::raw_sql(*step).execute(txn.line()).await?;
     }
-    if done < STEPS.len() {
-        let marks =
-            format!("PRAGMA user_version = {}; PRAGMA application_id = {APPLICATION}", known());
+    if done < plan.steps.len() {
+        let (known, application) = (plan.known(), plan.application);
+        let marks = format!("PRAGMA user_version = {known}; PRAGMA application_id = {application}");
         // Both are numbers of ours.
         sqlx::raw_sql(sqlx::AssertSqlSafe(marks)).execute(txn.line()).await?;
     }

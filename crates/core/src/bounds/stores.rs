@@ -34,3 +34,9 @@ pub const REVOCATIONS_MAX: usize = 100_000;
 pub const SWEPT_MAX: usize = 1_000;
 /// Signing keys: a year of one a day is no schedule anybody needs.
 pub const SIGNING_KEYS_MAX: usize = 100;
+/// Rows of usage in the memory of one process, some 400 bytes each.
+pub const MEMORY_ROWS_MAX: usize = 1_000_000;
+/// Rows of usage one transaction of a sweep removes.
+pub const SWEPT_ROWS_MAX: usize = 10_000;
+/// Combinations of names in the ledger of usage that a process remembers, some 300 bytes each.
+pub const KNOWN_SERIES_MAX: usize = 10_000;

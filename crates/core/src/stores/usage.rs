@@ -4,6 +4,7 @@
 //! not added again; what was wrong is put right by further rows, never by a change.
 
 use super::Pending;
+use crate::party::ItemKind;
 use std::fmt;
 use std::sync::Arc;
 
@@ -57,6 +58,8 @@ pub struct UsageRow {
     pub upstream: Arc<str>,
     /// The JSON-RPC method.
     pub method: Arc<str>,
+    /// What it acted on; `None` for what acts on nothing.
+    pub kind: Option<ItemKind>,
     /// The upstream's own name of the tool or prompt, or the URI; `None` for what acts on nothing.
     pub item: Option<Arc<str>>,
     /// Calls: 1, or 0 in corrections.
@@ -100,6 +103,8 @@ pub enum UsageBy {
     Price,
     /// Who counted.
     CountedBy,
+    /// `correction` for rows that correct others; `None` for calls.
+    Correction,
 }
 
 /// Which rows.
@@ -154,6 +159,7 @@ pub trait UsageLedger: Send + Sync + fmt::Debug {
     /// The rows themselves, oldest first, after this many.
     fn rows(&self, filter: UsageFilter, skip: u64, limit: usize) -> Pending<'_, Vec<UsageRow>>;
 
-    /// Removes rows older than this Unix millisecond, some at a time; says how many.
+    /// Removes the rows of the days (UTC) that ended before this Unix millisecond, some at a time; says
+    /// how many.
     fn sweep(&self, before_millis: u64) -> Pending<'_, usize>;
 }

@@ -5,7 +5,7 @@ use crate::reply::GlanceFault;
 
 /// Calls `visit` with the offset of each element of the array at `at`; it returns the offset behind
 /// that element. Returns the offset behind the array.
-pub(super) fn each_element(
+pub(crate) fn each_element(
     body: &[u8],
     at: usize,
     mut visit: impl FnMut(usize) -> Result<usize, GlanceFault>,

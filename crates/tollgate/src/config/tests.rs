@@ -2,9 +2,13 @@
 
 mod identity;
 
+mod limits;
+
 mod routes;
 
 mod upstreams;
+
+mod usage;
 
 use crate::config::{Checked, Report, judge};
 use proptest::prelude::{ProptestConfig, any, prop, proptest};

@@ -127,6 +127,8 @@ section! {
     Stores {
         /// The file of the embedded store.
         embedded: Set<FilePath> = FilePath::of("tollgate.db"),
+        /// The file of the ledger of usage: one of its own, so that nothing waits for it.
+        usage: Set<FilePath> = FilePath::of("tollgate-usage.db"),
     }
     later {
         "redis" => "remove it; stores that several gates share will come with a later version",

@@ -1,0 +1,74 @@
+//! Many threads at the same counters.
+
+use crate::scene::{Scene, agent, level, rate, take};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use tollgate_limits::Actual;
+use tollgate_limits::settings::{CountedPer, LevelSettings, RateSettings};
+
+const THREADS: usize = 8;
+
+#[test]
+fn threads_at_one_counter_never_take_more_than_there_is() {
+    let scene = Scene::of([
+        LevelSettings { requests: Some(rate(5_000, 60_000)), ..level("total", &[]) },
+        LevelSettings {
+            tokens: Some(RateSettings { debt: 0, ..rate(40_000, 60_000) }),
+            ..level("agent", &[CountedPer::Agent])
+        },
+        LevelSettings { concurrent: Some(3), ..level("tool", &[CountedPer::Item]) },
+    ]);
+    let (passed, under_way, most) = (AtomicU64::new(0), AtomicU32::new(0), AtomicU32::new(0));
+    let tokens = [const { AtomicU64::new(0) }; 2];
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (scene, passed, under_way, most) = (&scene, &passed, &under_way, &most);
+            let used = &tokens[thread % 2];
+            scope.spawn(move || {
+                let caller = agent(["a", "b"][thread % 2]).tool("search", "query").tokens(10, 6);
+                for round in 0..4_000_u64 {
+                    // The clock stands still: nothing is paid.
+                    let Ok(receipt) = take(&scene.limits, scene.now(), &caller) else { continue };
+                    passed.fetch_add(1, Ordering::Relaxed);
+                    most.fetch_max(under_way.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    under_way.fetch_sub(1, Ordering::SeqCst);
+                    let tokens_out = round % 7;
+                    used.fetch_add(10 + tokens_out, Ordering::Relaxed);
+                    receipt
+                        .settle(scene.now(), Actual { tokens_in: 10, tokens_out, cost_micros: 0 });
+                }
+            });
+        }
+    });
+    let passed = passed.into_inner();
+    assert!(passed <= 5_000, "{passed}");
+    for used in tokens.map(AtomicU64::into_inner) {
+        assert!(used <= 40_000, "{used}");
+    }
+    // All of one of them is used up: threads did not keep one another from what there was.
+    assert!(passed > 3_000, "{passed}");
+    assert!(most.into_inner() <= 3);
+    assert!(scene.limits.levels().iter().all(|level| level.under_way == 0));
+}
+
+#[test]
+fn configurations_in_another_order_share_counters_without_standing_still() {
+    let one = LevelSettings { requests: Some(rate(1_000_000, 1_000)), ..level("one", &[]) };
+    let other = LevelSettings { requests: Some(rate(1_000_000, 1_000)), ..level("other", &[]) };
+    let scene = Scene::of([one.clone(), other.clone()]);
+    let turned = Scene::settings([other, one]);
+    let turned = tollgate_limits::Limits::compile(&turned, Some(&scene.limits)).expect("limits");
+    let passed = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (scene, turned, passed) = (&scene, &turned, &passed);
+            scope.spawn(move || {
+                let limits = if thread % 2 == 0 { &scene.limits } else { turned };
+                for _ in 0..5_000 {
+                    drop(take(limits, scene.now(), &agent("ci")).expect("there is room"));
+                    passed.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    assert_eq!(passed.into_inner(), 40_000);
+}
