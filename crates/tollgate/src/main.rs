@@ -38,6 +38,8 @@ mod screen;
 
 mod dates;
 
+mod policy;
+
 mod records;
 
 mod agents;
@@ -83,6 +85,7 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Connect(args) => return connect::run(args),
         Command::Doctor(args) => return doctor::run(args, &cli.log),
         Command::Tools(args) => return tools::run(args, &cli.log),
+        Command::Policy(args) => return policy::run(args, &cli.log),
         Command::Agents(args) => return agents::run(args),
         Command::Users(args) => return users::run(args),
         Command::Keys(args) => return keys::run(args),
