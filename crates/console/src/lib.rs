@@ -5,7 +5,10 @@
 
 mod status;
 
-pub use status::{EndpointState, EndpointStatus, GateStatus, RouteStatus, Status, UpstreamStatus};
+pub use status::{
+    BudgetStatus, BudgetUse, EndpointState, EndpointStatus, GateStatus, LimitStatus, RouteStatus,
+    Status, UpstreamStatus, UsageStatus,
+};
 
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;

@@ -19,6 +19,12 @@ pub struct Status {
     pub routes: Vec<RouteStatus>,
     /// Upstreams in the order of the file.
     pub upstreams: Vec<UpstreamStatus>,
+    /// Limits, in the order of the file.
+    pub limits: Vec<LimitStatus>,
+    /// Budgets, in the order of the file.
+    pub budgets: Vec<BudgetStatus>,
+    /// Calls that were counted and the rows about them; `null` where nothing is.
+    pub usage: Option<UsageStatus>,
     /// Capabilities that are not used: each is `off` because its section is absent or says so.
     pub not_enforced: Vec<String>,
 }
@@ -46,6 +52,78 @@ pub struct GateStatus {
     pub orphans: usize,
     /// Requests that ended in a defect of the gate.
     pub panics: u64,
+}
+
+/// One limit.
+#[derive(Clone, Debug, Serialize)]
+pub struct LimitStatus {
+    /// Its name.
+    pub name: String,
+    /// What it counts apart.
+    pub per: Vec<&'static str>,
+    /// Counters in use.
+    pub counters: usize,
+    /// Calls that shared a counter because there were too many.
+    pub crowded: u64,
+    /// Calls under way.
+    pub under_way: u64,
+    /// Calls it refused.
+    pub refused: u64,
+    /// Tokens beyond burst and debt that nobody pays for.
+    pub tokens_forgiven: u64,
+}
+
+/// One budget.
+#[derive(Clone, Debug, Serialize)]
+pub struct BudgetStatus {
+    /// Its name.
+    pub name: String,
+    /// What it counts apart.
+    pub per: Vec<&'static str>,
+    /// When its period began, Unix seconds.
+    pub since: i64,
+    /// When the next begins.
+    pub until: i64,
+    /// What was used, most first.
+    pub used: Vec<BudgetUse>,
+    /// Calls it refused.
+    pub refused: u64,
+    /// Whether what was used before the start is not known yet.
+    pub is_incomplete: bool,
+}
+
+/// What was used of one counter of a budget.
+#[derive(Clone, Debug, Serialize)]
+pub struct BudgetUse {
+    /// Whose; empty where all count together.
+    pub of: String,
+    /// Tokens.
+    pub tokens: u64,
+    /// Calls.
+    pub calls: u64,
+    /// Millionths of the price book's currency.
+    pub money_micros: u64,
+}
+
+/// What the meter has done since the start.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct UsageStatus {
+    /// Calls that were done.
+    pub noted: u64,
+    /// Calls not counted yet, and rows not in the ledger yet.
+    pub pending: u64,
+    /// Rows in the ledger.
+    pub written: u64,
+    /// Rows lost.
+    pub lost: u64,
+    /// Calls counted by bytes, because too many waited to be counted.
+    pub hurried: u64,
+    /// Calls of which a tokenizer read only the beginning.
+    pub extrapolated: u64,
+    /// Reports of upstreams that could not be used.
+    pub reports_void: u64,
+    /// Attempts to write that failed.
+    pub failures: u64,
 }
 
 /// One route.

@@ -2,6 +2,7 @@
 
 use crate::http_sse::AgentStream;
 use crate::leash::Leashed;
+use crate::meter::Lasting;
 use crate::relay::StreamBody;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -20,6 +21,8 @@ pub enum GateBody {
     Channel(mpsc::Receiver<Bytes>),
     /// All that is said to an agent on HTTP+SSE.
     HttpSse(Box<AgentStream>),
+    /// A stream that lasts, and what it has open.
+    Lasting(Box<Lasting>),
     /// One of these, for as long as its caller may have it.
     Leashed(Box<Leashed>),
 }
@@ -44,6 +47,7 @@ impl Body for GateBody {
                 pieces.poll_recv(context).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
             }
             Self::HttpSse(stream) => stream.poll_events(context).map(|piece| piece.map(Ok)),
+            Self::Lasting(stream) => stream.poll_frame(context),
             Self::Leashed(stream) => stream.poll_frame(context),
         }
     }
@@ -51,7 +55,11 @@ impl Body for GateBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Full(piece) => piece.is_none(),
-            Self::Stream(_) | Self::Channel(_) | Self::HttpSse(_) | Self::Leashed(_) => false,
+            Self::Stream(_)
+            | Self::Channel(_)
+            | Self::HttpSse(_)
+            | Self::Lasting(_)
+            | Self::Leashed(_) => false,
         }
     }
 
@@ -59,9 +67,11 @@ impl Body for GateBody {
         match self {
             Self::Full(None) => SizeHint::with_exact(0),
             Self::Full(Some(bytes)) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Stream(_) | Self::Channel(_) | Self::HttpSse(_) | Self::Leashed(_) => {
-                SizeHint::default()
-            }
+            Self::Stream(_)
+            | Self::Channel(_)
+            | Self::HttpSse(_)
+            | Self::Lasting(_)
+            | Self::Leashed(_) => SizeHint::default(),
         }
     }
 }

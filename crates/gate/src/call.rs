@@ -3,6 +3,7 @@
 //! The stages wrap a [`Call`] in types that only they can build: `Framed`, `Permitted`, `Admitted`,
 //! `Routed`. What comes after a stage takes that stage's type.
 
+use crate::meter::Tabs;
 use crate::snapshot::Route;
 use crate::subject::Subjects;
 use bytes::Bytes;
@@ -30,6 +31,8 @@ pub struct Call {
     pub caller: CallerKey,
     /// From where it comes.
     pub address: IpAddr,
+    /// Whether somebody asked for it; otherwise the gate repeats what was asked, and counted, before.
+    pub is_asked: bool,
 }
 
 /// What a request asks for.
@@ -63,6 +66,10 @@ pub struct Post {
     pub params: Vec<(HeaderName, HeaderValue)>,
     /// What each message acts on, where that matters.
     pub subjects: Subjects,
+    /// What each message has open.
+    pub tabs: Tabs,
+    /// Answers to messages that were taken out of a batch: nothing of those goes anywhere.
+    pub answered: Vec<Bytes>,
 }
 
 impl Call {
@@ -70,7 +77,7 @@ impl Call {
     #[must_use]
     pub const fn of_streams(route: Arc<Route>, (caller, address): (CallerKey, IpAddr)) -> Self {
         let ask = Ask::Stream { last_event_id: None };
-        Self { route, ask, session_id: None, user_agent: None, caller, address }
+        Self { route, ask, session_id: None, user_agent: None, caller, address, is_asked: false }
     }
 
     /// Who makes it, as rules see it.

@@ -7,12 +7,17 @@
 //!
 //! SPEC: 2026-07-28 basic/transports/streamable-http (no requests to clients), basic/patterns/
 //! subscriptions, server/utilities/logging; 2025-11-25 basic/transports.
+//!
+//! `expect/whole.rs` has what is not one message of a stream: batches, JSON replies and error replies.
+
+mod whole;
 
 use crate::call::Post;
 use crate::knowledge::Knowledge;
+use crate::meter::Tabs;
+use crate::permit::Watch;
 use bytes::Bytes;
 use std::sync::Arc;
-use tollgate_core::bounds::BATCH_MAX;
 use tollgate_core::refusal::{Reason, Refusal};
 use tollgate_mcp::era::{Era, modern};
 use tollgate_mcp::hub::rewrite::Face;
@@ -37,6 +42,8 @@ pub struct Expected {
     error: Option<i64>,
     knowledge: Arc<Knowledge>,
     face: Option<Arc<Face>>,
+    tabs: Tabs,
+    watch: Option<Box<Watch>>,
 }
 
 /// What is known of the upstream, and how what it says looks to the agent (`None`: as it is).
@@ -74,6 +81,8 @@ impl Expected {
             is_first_page: post.one().is_some_and(|message| message.fields.cursor.is_none()),
             knowledge,
             face,
+            tabs: post.tabs.clone(),
+            watch: None,
         }
     }
 
@@ -95,7 +104,21 @@ impl Expected {
             error: None,
             knowledge,
             face,
+            tabs: Tabs::None,
+            watch: None,
         }
+    }
+
+    /// The same, held against the policy.
+    #[must_use]
+    pub fn watched(mut self, watch: Option<Box<Watch>>) -> Self {
+        self.watch = watch;
+        self
+    }
+
+    /// What holds it against the policy, if anything does.
+    pub fn watch(&mut self) -> Option<&mut Watch> {
+        self.watch.as_deref_mut()
     }
 
     /// The era of the exchange.
@@ -127,6 +150,13 @@ impl Expected {
         self.first.iter().chain(&self.more).map(|id| id.of(&self.body))
     }
 
+    /// Closes what is still unanswered: whoever waits was told that no answer comes.
+    pub fn give_up(&self) {
+        for tab in self.unanswered().filter_map(|id| self.tabs.of(id)) {
+            tab.failed();
+        }
+    }
+
     /// The answer with which a listening modern stream ends in good order.
     ///
     /// SPEC: 2026-07-28 basic/patterns/subscriptions: the server sends the result, then closes.
@@ -144,12 +174,17 @@ impl Expected {
     /// # Errors
     /// [`Reason::UpstreamInvalid`] if it is not a JSON-RPC message at all.
     pub fn judge(&mut self, message: Bytes) -> Result<Verdict, Refusal> {
+        if let Some(watch) = &mut self.watch {
+            watch.recheck()?;
+        }
         if message.first() == Some(&b'[') {
             return self.judge_batch(message);
         }
         let glance = reply::glance(&message).map_err(|fault| invalid(&fault))?;
         let verdict = match glance.kind {
-            GlanceKind::Response | GlanceKind::ErrorResponse => self.judge_answer(message, &glance),
+            GlanceKind::Response | GlanceKind::ErrorResponse => {
+                self.judge_answer(message, &glance)?
+            }
             GlanceKind::Request if self.era == Era::Modern => Verdict::Drop,
             GlanceKind::Request => Verdict::Pass(match &self.face {
                 Some(face) => face.request(message, &glance),
@@ -157,66 +192,96 @@ impl Expected {
             }),
             GlanceKind::Notification => self.judge_notification(message, &glance),
         };
-        if verdict == Verdict::Drop {
-            self.knowledge.note_dropped();
+        match &verdict {
+            Verdict::Drop => self.knowledge.note_dropped(),
+            // Of what is no answer. Answers are counted whole.
+            Verdict::Pass(message) if glance.id.is_none() || glance.method.is_some() => {
+                self.tabs.flow(message.len());
+            }
+            Verdict::Pass(_) | Verdict::Last(_) => {}
         }
         Ok(verdict)
-    }
-
-    /// SPEC: 2025-03-26 basic/transports: answers may be batched.
-    fn judge_batch(&mut self, message: Bytes) -> Result<Verdict, Refusal> {
-        let glances = reply::glance_any(&message, BATCH_MAX).map_err(|fault| invalid(&fault))?;
-        for glance in &glances {
-            let is_answer = matches!(glance.kind, GlanceKind::Response | GlanceKind::ErrorResponse);
-            if is_answer && !self.settle(&message, glance) && !self.may_answer_anything() {
-                self.knowledge.note_dropped();
-                return Ok(Verdict::Drop);
-            }
-        }
-        Ok(if self.is_done() { Verdict::Last(message) } else { Verdict::Pass(message) })
     }
 
     fn may_answer_anything(&self) -> bool {
         self.is_stream_of_session && self.may_answer
     }
 
-    fn judge_answer(&mut self, message: Bytes, glance: &Glance) -> Verdict {
-        if !self.settle(&message, glance) {
-            let passes = self.may_answer_anything();
-            return if passes { Verdict::Pass(self.faced(message)) } else { Verdict::Drop };
+    fn judge_answer(&mut self, message: Bytes, glance: &Glance) -> Result<Verdict, Refusal> {
+        let waiting = self.watch.is_some().then(|| (self.first, self.more.clone()));
+        let Some(own) = self.settle(&message, glance) else {
+            if !self.may_answer_anything() {
+                return Ok(Verdict::Drop);
+            }
+            let seen = self.seen(message, glance);
+            return Ok(seen.map_or(Verdict::Drop, |message| Verdict::Pass(self.faced(message))));
+        };
+        let tab = self.tabs.of(own.of(&self.body)).cloned();
+        let cut = tab.as_ref().and_then(|tab| tab.fit(&message, glance));
+        let cut = cut.and_then(|cut| reply::glance(&cut).ok().map(|glance| (cut, glance)));
+        let (message, glance) = match &cut {
+            Some((cut, glance)) => (cut.clone(), glance),
+            None => (message, glance),
+        };
+        let message = match self.delivered(message, glance) {
+            Ok(message) => message,
+            Err(refusal) => {
+                // It is still unanswered: the refusal is the answer.
+                (self.first, self.more) = waiting.unwrap_or_default();
+                return Err(refusal);
+            }
+        };
+        if let Some(tab) = tab {
+            tab.answered(&message, glance.kind == GlanceKind::ErrorResponse);
         }
+        Ok(if self.is_done() { Verdict::Last(message) } else { Verdict::Pass(message) })
+    }
+
+    /// An answer as it reaches the agent.
+    fn delivered(&mut self, message: Bytes, glance: &Glance) -> Result<Bytes, Refusal> {
         self.error = glance.error_code;
         let completed = self.complete(message.clone(), glance);
+        let completed = self.seen(completed, glance)?;
         // Most answers lack nothing, and then the first glance still holds.
         let is_same = completed.as_ptr() == message.as_ptr() && completed.len() == message.len();
-        let message = match &self.face {
+        Ok(match &self.face {
             Some(face) if is_same => face.answer(message, glance, self.method),
             Some(_) => self.faced(completed),
             None => completed,
-        };
-        if self.is_done() { Verdict::Last(message) } else { Verdict::Pass(message) }
+        })
     }
 
-    /// Strikes the answered id off; `false` if nobody asked for it.
-    fn settle(&mut self, message: &Bytes, glance: &Glance) -> bool {
-        let Some(answered) = glance.id.map(|id| id.of(message)) else { return false };
+    /// An answer as the policy lets its reader have it. Members may have been added at the start of its
+    /// result since the glance, and nothing else.
+    fn seen(&mut self, message: Bytes, glance: &Glance) -> Result<Bytes, Refusal> {
+        match &mut self.watch {
+            Some(watch) => watch.answer(message, glance, self.method),
+            None => Ok(message),
+        }
+    }
+
+    /// Strikes the answered id off, and says where it was asked; `None` if nobody did.
+    fn settle(&mut self, message: &Bytes, glance: &Glance) -> Option<Span> {
+        let answered = glance.id.map(|id| id.of(message))?;
         let is_it = |id: &Span| same_id(id.of(&self.body), answered);
         if self.first.as_ref().is_some_and(is_it) {
-            self.first = self.more.pop();
-            return true;
+            return std::mem::replace(&mut self.first, self.more.pop());
         }
-        match self.more.iter().position(is_it) {
-            Some(at) => {
-                self.more.swap_remove(at);
-                true
-            }
-            None => false,
-        }
+        let at = self.more.iter().position(is_it)?;
+        Some(self.more.swap_remove(at))
     }
 
     fn judge_notification(&mut self, message: Bytes, glance: &Glance) -> Verdict {
         let method = glance.method.map(|name| name.decode(&message));
         let method = method.as_deref().unwrap_or("");
+        if let Some(watch) = &self.watch
+            && method == "notifications/resources/updated"
+        {
+            let uri = glance.params.as_ref().and_then(|params| params.uri);
+            if !uri.is_some_and(|uri| watch.may_hear_of(&uri.decode(&message))) {
+                return Verdict::Drop;
+            }
+        }
         if self.method == Method::Listen {
             let ours =
                 glance.params.as_ref().and_then(|params| params.subscription_id).is_some_and(
@@ -284,37 +349,10 @@ impl Expected {
         tollgate_mcp::json::splice(&message, &[(at, missing.as_bytes())])
     }
 
-    /// Judges a whole JSON reply to a POST. Such a reply is the answer, or an array of answers.
-    ///
-    /// # Errors
-    /// [`Reason::UpstreamInvalid`] if it is not the answer to what was asked.
-    pub fn judge_whole(&mut self, message: Bytes) -> Result<Bytes, Refusal> {
-        match self.judge(message)? {
-            Verdict::Last(message) => Ok(message),
-            Verdict::Pass(_) | Verdict::Drop => Err(Refusal::new(
-                Reason::UpstreamInvalid,
-                "the upstream answered something else than what was asked",
-            )),
-        }
-    }
-
-    /// Rewrites an error reply that names no id, or a wrong one, so that it answers the request.
-    /// `None` if the message is not a JSON-RPC error, or if no single request is outstanding.
+    /// Whether an error is said in the words for a resource that is not there.
     #[must_use]
-    pub fn adopt_error(&self, message: &Bytes) -> Option<(i64, Bytes)> {
-        let glance = reply::glance(message).ok()?;
-        let code = glance.error_code.filter(|_| glance.kind == GlanceKind::ErrorResponse)?;
-        let own = self.first?.of(&self.body);
-        let edited = match glance.id {
-            Some(id) if same_id(own, id.of(message)) => message.clone(),
-            Some(id) => tollgate_mcp::json::splice(message, &[(id, own)]),
-            None => {
-                let at = Span::at(message.iter().position(|byte| *byte == b'{')? + 1);
-                let member = [br#""id":"#, own, b","].concat();
-                tollgate_mcp::json::splice(message, &[(at, &member)])
-            }
-        };
-        Some((code, self.faced(edited)))
+    pub fn means_absent(&self, code: i64) -> bool {
+        self.watch.as_ref().is_some_and(|watch| watch.absence(code).is_some())
     }
 }
 

@@ -16,6 +16,7 @@ use crate::call::{Ask, Call, Post};
 use crate::expect::Expected;
 use crate::gate::Gate;
 use crate::hub;
+use crate::permit::Watch;
 use crate::route::{Place, Routed, Way};
 use crate::snapshot::{Leg, Snapshot};
 use crate::upstream::{
@@ -109,6 +110,16 @@ impl Forward<'_> {
     /// What a POST may be answered.
     fn expected(&self, post: &Post) -> Expected {
         Expected::answers_to(post, (self.leg.knowledge.clone(), self.face.clone()))
+            .watched(Watch::of_post(self, post))
+    }
+
+    /// Whether this call's caller may hear of a resource of this leg's, given as a JSON string.
+    pub(crate) fn may_hear_of(&self, uri: &str) -> bool {
+        if self.snapshot.permit.enforced().is_none() {
+            return true;
+        }
+        let uri: Result<String, _> = serde_json::from_str(uri);
+        uri.is_ok_and(|uri| Watch::of_session(self).may_hear_of(&uri))
     }
 
     /// A request made for this call's caller.
@@ -139,12 +150,17 @@ impl Forward<'_> {
         let exchange = endpoint.send(self.outgoing(HttpMethod::POST, headers, body), deadlines);
         let keeps = !post.era.disconnect_is_cancel();
         let mut ward = self.gate.orphanage.ward(exchange, keeps);
+        post.tabs.note_sent(Some(self.leg.upstream.name()));
         if post.method == Method::Initialize && keeps {
             let unclaimed = self.unclaimed(endpoint);
             // Made for a client that left, and never to be claimed.
             ward.bequeath(move |headers| drop(unclaimed(headers)));
         }
-        let (status, headers) = ward.head().await?;
+        let (status, headers) = ward.head().await.inspect_err(|error| {
+            if matches!(error, SendError::NotSent(_)) {
+                post.tabs.note_sent(None);
+            }
+        })?;
         Ok(Sent { ward, status, headers })
     }
 }

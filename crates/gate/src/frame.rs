@@ -15,6 +15,7 @@ use crate::call::{Ask, Call, Post};
 use crate::identify::Caller;
 use crate::ledger::Ledger;
 use crate::listen;
+use crate::meter::Tabs;
 use crate::snapshot::{Route, Snapshot};
 use crate::subject::Subjects;
 use bytes::{Bytes, BytesMut};
@@ -59,8 +60,16 @@ impl Framed {
     #[must_use]
     pub(crate) fn for_agent(route: Arc<Route>, ask: Ask, caller: Caller) -> Self {
         let (key, address) = (caller.key(), caller.address());
-        let call = Call { route, ask, session_id: None, user_agent: None, caller: key, address };
+        let (session_id, user_agent, is_asked) = (None, None, true);
+        let call = Call { route, ask, session_id, user_agent, caller: key, address, is_asked };
         Self { call, caller }
+    }
+
+    /// The same call as one that the gate makes again by itself.
+    #[must_use]
+    pub(crate) fn repeated(mut self) -> Self {
+        self.call.is_asked = false;
+        self
     }
 
     /// The call.
@@ -147,7 +156,8 @@ pub async fn read(
     };
     let user_agent = head.headers.get(USER_AGENT).filter(|_| route.soft_sessions).cloned();
     let (key, address) = (caller.key(), caller.address());
-    let call = Call { route, ask, session_id, user_agent, caller: key, address };
+    let is_asked = true;
+    let call = Call { route, ask, session_id, user_agent, caller: key, address, is_asked };
     Ok(Framed { call, caller })
 }
 
@@ -304,11 +314,23 @@ fn judge(
     };
     if let (Era::Modern, Some(_), Body::One(message)) = (era, headers, &messages)
         && let Some(leg) = route.straight()
+        // With a policy, `permit.rs` does: a mirror must not tell that there is a tool.
+        && snapshot.permit.book().is_none()
     {
         leg.knowledge.check_params(&body, message, &params)?;
     }
     let version = version_header.and_then(legacy::Version::parse);
-    Ok(Post { body, messages, era, method, version, params, subjects: Subjects::Off })
+    Ok(Post {
+        body,
+        messages,
+        era,
+        method,
+        version,
+        params,
+        subjects: Subjects::Off,
+        tabs: Tabs::None,
+        answered: Vec::new(),
+    })
 }
 
 /// The protocol version a request names; one that is not text is as good as any unknown one.

@@ -5,13 +5,17 @@ use crate::drain::Drain;
 use crate::farewell::{Farewells, Parting};
 use crate::http_sse::Lanes;
 use crate::hub::News;
+use crate::meter::Scales;
+use crate::permit::PermitCounts;
+use crate::pins::Pinboard;
 use crate::recovery::Memories;
 use crate::seal::{Purpose, Seal};
 use crate::session::Sessions;
 use crate::settings::Settings;
-use crate::snapshot::{CompileError, Snapshot};
+use crate::snapshot::{Around, CompileError, Snapshot};
 use crate::soft::SoftSessions;
 use crate::streams::Streams;
+use crate::tasks::Tasks;
 use crate::ward::Orphanage;
 use arc_swap::ArcSwap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,11 +23,14 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tollgate_core::clock::{Clock, Entropy};
 use tollgate_core::sessions::{Session, SessionBook};
+use tollgate_core::stores::{Pins, UsageLedger};
+use tollgate_limits::{BudgetStatus, LevelStatus};
+use tollgate_usage::Figures;
 
 /// All that a request needs.
 #[derive(Debug)]
 pub struct Gate {
-    snapshot: ArcSwap<Snapshot>,
+    snapshot: Arc<ArcSwap<Snapshot>>,
     pub(crate) sessions: Sessions,
     pub(crate) orphanage: Orphanage,
     pub(crate) farewells: Farewells,
@@ -32,11 +39,14 @@ pub struct Gate {
     pub(crate) news: News,
     pub(crate) lanes: Lanes,
     pub(crate) soft: SoftSessions,
+    pub(crate) tasks: Tasks,
     pub(crate) drain: Drain,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     identity: Option<tollgate_identity::Sources>,
     pub(crate) annex: Option<Arc<dyn Annex>>,
+    scales: Scales,
+    pub(crate) pins: Pinboard,
     pub(crate) panics: AtomicU64,
 }
 
@@ -55,6 +65,10 @@ pub struct Surroundings {
     pub identity: Option<tollgate_identity::Sources>,
     /// What else stands on the listener.
     pub annex: Option<Arc<dyn Annex>>,
+    /// Where rows of usage are kept.
+    pub ledger: Option<Arc<dyn UsageLedger>>,
+    /// Where pins of tools are kept, if anything is.
+    pub pins: Option<Arc<dyn Pins>>,
 }
 
 impl Gate {
@@ -63,10 +77,16 @@ impl Gate {
     /// # Errors
     /// [`CompileError`] if the configuration cannot be put to work.
     pub fn new(settings: Settings, around: Surroundings) -> Result<Arc<Self>, CompileError> {
-        let Surroundings { book, clock, entropy, drain, identity, annex } = around;
-        let snapshot = Snapshot::compile(settings, None, (&*entropy, identity.as_ref()))?;
-        Ok(Arc::new(Self {
-            snapshot: ArcSwap::from_pointee(snapshot),
+        let Surroundings { book, clock, entropy, drain, identity, annex, ledger, pins } = around;
+        let scales = Scales::new(ledger, clock.clone(), entropy.clone());
+        let (identity_of, scale) = (identity.as_ref(), scales.of(&settings)?);
+        let within = Around { entropy: &*entropy, identity: identity_of, scale };
+        let snapshot = Snapshot::compile(settings, None, within)?;
+        if pins.is_none() && !snapshot.settings.pins.is_empty() {
+            return Err(CompileError::PinsLate);
+        }
+        let gate = Self {
+            snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
             sessions: Sessions::new(book, clock.clone(), entropy.clone()),
             orphanage: Orphanage::default(),
             farewells: Farewells::default(),
@@ -75,13 +95,27 @@ impl Gate {
             news: News::default(),
             lanes: Lanes::default(),
             soft: SoftSessions::default(),
+            tasks: Tasks::default(),
             drain,
             clock,
             entropy,
             identity,
             annex,
+            scales,
+            pins: Pinboard::new(pins),
             panics: AtomicU64::new(0),
-        }))
+        };
+        gate.configure_pins(&gate.snapshot());
+        Ok(Arc::new(gate))
+    }
+
+    /// Tells what is known of each upstream how its tools are pinned.
+    fn configure_pins(&self, snapshot: &Snapshot) {
+        for leg in snapshot.routes.values().flat_map(|route| &route.legs) {
+            let name = leg.upstream.name();
+            let mut pins = snapshot.settings.pins.iter();
+            leg.knowledge.configure_pins(pins.find(|one| one.upstream == *name));
+        }
     }
 
     /// Puts another configuration in force for requests that begin from now on.
@@ -90,11 +124,16 @@ impl Gate {
     /// [`CompileError`]; the old configuration then stays, whole.
     pub fn reload(&self, settings: Settings) -> Result<(), CompileError> {
         let old = self.snapshot.load_full();
-        let next = Arc::new(Snapshot::compile(
-            settings,
-            Some(&old),
-            (&*self.entropy, self.identity.as_ref()),
-        )?);
+        let scale = self.scales.of(&settings)?;
+        let (entropy, identity) = (&*self.entropy, self.identity.as_ref());
+        let within = Around { entropy, identity, scale };
+        let next = Arc::new(Snapshot::compile(settings, Some(&old), within)?);
+        if self.pins.store.is_none() && !next.settings.pins.is_empty() {
+            return Err(CompileError::PinsLate);
+        }
+        self.scales.follow(&next.settings);
+        // Before anybody is judged by it: whom it pins is read again first.
+        self.configure_pins(&next);
         self.snapshot.store(next.clone());
         self.news.tell();
         if let Some(verifier) = next.identify.verifier() {
@@ -117,6 +156,11 @@ impl Gate {
         self.snapshot.load_full()
     }
 
+    /// Where the configuration in force is found, whenever it is looked for.
+    pub(crate) fn latest(&self) -> Arc<ArcSwap<Snapshot>> {
+        self.snapshot.clone()
+    }
+
     /// Starts what runs beside the requests: checks of endpoints, and the end of sessions whose
     /// life is over. Ends when the gate is dropped.
     pub fn start_background(self: &Arc<Self>) {
@@ -125,6 +169,9 @@ impl Gate {
         }
         if let Some(verifier) = self.snapshot().identify.verifier() {
             verifier.start_background();
+        }
+        if let Some(store) = self.pins.store.clone() {
+            tokio::spawn(Pinboard::watch(Arc::downgrade(self), store));
         }
         if self.identity.is_some() {
             tokio::spawn(Self::watch_revocations(Arc::downgrade(self)));
@@ -191,6 +238,13 @@ impl Gate {
         closed.into_iter().all(|is_closed| is_closed)
     }
 
+    /// Waits until all usage noted so far is in the ledger, at most for `limit`. False if some is not.
+    pub async fn flush_usage(&self, limit: Duration) -> bool {
+        let snapshot = self.snapshot();
+        let Some(limited) = snapshot.admit.limited() else { return true };
+        limited.scale().meter.flush(limit).await
+    }
+
     /// Ends the sessions of one part of the book whose life is over; says when to go on.
     fn sweep(&self, part: usize) -> Duration {
         let snapshot = self.snapshot();
@@ -219,6 +273,16 @@ impl Gate {
         seal.seal(purpose, context, plain, &*self.entropy)
     }
 
+    /// How limits and the meter are doing; `None` where nothing is limited or metered.
+    #[must_use]
+    pub fn usage(&self) -> Option<UseStatus> {
+        let snapshot = self.snapshot();
+        let (limits, scale) = snapshot.admit.limited().map(|it| (it.limits(), it.scale()))?;
+        let levels = limits.levels();
+        let budgets = limits.budgets(scale.now());
+        Some(UseStatus { levels, budgets, figures: scale.meter.figures() })
+    }
+
     /// How the gate is doing.
     #[must_use]
     pub fn status(&self) -> GateStatus {
@@ -228,8 +292,20 @@ impl Gate {
             orphans: self.orphanage.count(),
             panics: self.panics.load(Ordering::Relaxed),
             is_draining: self.drain.is_begun(),
+            permit: self.snapshot().permit.book().map(|book| book.tally.counts()),
         }
     }
+}
+
+/// What limits and the meter have done, for `/status`.
+#[derive(Clone, Debug)]
+pub struct UseStatus {
+    /// Limits, in the order of the file.
+    pub levels: Vec<LevelStatus>,
+    /// Budgets, in the order of the file.
+    pub budgets: Vec<BudgetStatus>,
+    /// Calls counted, and their rows.
+    pub figures: Figures,
 }
 
 /// Counts for `/status`.
@@ -245,4 +321,6 @@ pub struct GateStatus {
     pub panics: u64,
     /// Whether the gate is shutting down.
     pub is_draining: bool,
+    /// What policy decided; `None` without one.
+    pub permit: Option<PermitCounts>,
 }

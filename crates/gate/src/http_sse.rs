@@ -19,7 +19,7 @@ mod stream;
 pub use lane::Lanes;
 pub use stream::AgentStream;
 
-use crate::admit;
+use crate::admit::{self, Taken};
 use crate::body::GateBody;
 use crate::call::{Ask, Post};
 use crate::frame::{self, Framed};
@@ -28,7 +28,7 @@ use crate::identify::{self, Caller};
 use crate::ledger::Ledger;
 use crate::listen::Peer;
 use crate::path;
-use crate::permit;
+use crate::permit::{self, Outcome};
 use crate::reply;
 use crate::session;
 use crate::settings::RouteSettings;
@@ -107,7 +107,7 @@ pub(crate) async fn serve(
     let caller = identify::caller(&snapshot.identify, from, peer, ledger).await?;
     match (door, &head.method) {
         (Door::Stream(route), &HttpMethod::GET) => {
-            open(gate, snapshot, (route, caller), &head).await
+            open(gate, snapshot, (route, caller, &head), ledger).await
         }
         (Door::Messages(route), &HttpMethod::POST) => {
             let sealed = sealed(&head)?;
@@ -137,14 +137,17 @@ pub(crate) async fn serve(
 async fn open(
     gate: &Arc<Gate>,
     snapshot: &Arc<Snapshot>,
-    (route, caller): (&Arc<Route>, Caller),
-    head: &Parts,
+    (route, caller, head): (&Arc<Route>, Caller, &Parts),
+    ledger: &mut Ledger,
 ) -> Result<Response<GateBody>, Refusal> {
     frame::accepts(&head.headers, "text/event-stream")?;
     let ask = Ask::Stream { last_event_id: None };
     let framed = Framed::for_agent(route.clone(), ask, caller.clone());
-    let permitted = permit::decide(gate, snapshot, framed).await;
-    admit::take(&snapshot.admit, &gate.drain, permitted)?;
+    if let Outcome::Permitted(permitted) = permit::decide(gate, snapshot, framed, ledger).await?
+        && let Taken::Answered(response) = admit::take(&snapshot.admit, &gate.drain, permitted)?
+    {
+        return Ok(response);
+    }
     let limits = &snapshot.settings.limits;
     let slot = gate.streams.open(caller.key(), limits.streams_per_caller_max)?;
     let (lane, far) = Lane::new(route.path.clone(), caller, &*gate.entropy);
@@ -196,7 +199,8 @@ async fn take(carrier: Carrier, framed: Framed, id: Option<Bytes>) -> Result<(),
     if let Some(refusal) = refused {
         return Err(refusal);
     }
-    let carried = path::onward(&carrier.gate, &carrier.snapshot, framed).await;
+    let mut ledger = Ledger::default();
+    let carried = path::onward(&carrier.gate, &carrier.snapshot, framed, &mut ledger).await;
     settled(carried.map(drop), &lane)?;
     if method == Method::Initialized {
         carrier.listen().await;

@@ -15,6 +15,7 @@ mod catalog;
 mod curation;
 mod desk;
 mod errand;
+mod known;
 mod legs;
 mod listen;
 mod news;
@@ -29,6 +30,7 @@ pub use plan::Plan;
 pub(crate) use plan::Owned;
 
 pub(crate) use catalog::Catalogs;
+pub(crate) use known::{Asking, ensure, settle};
 pub(crate) use news::News;
 
 use crate::body::GateBody;
@@ -48,6 +50,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 use tollgate_core::bounds::{GREETING_WAIT_SECS, START_WAIT_SECS};
 use tollgate_core::ids::UpstreamName;
+use tollgate_core::party::Party;
 use tollgate_core::principal::Principal;
 use tollgate_core::refusal::{Reason, Refusal};
 use tollgate_mcp::era::{Era, legacy};
@@ -133,6 +136,11 @@ impl<'a> Front<'a> {
     /// Who calls.
     const fn whom(&self) -> Whom<'a> {
         (self.call.caller, self.principal)
+    }
+
+    /// The same, as rules see it.
+    const fn party(&self) -> Party<'a> {
+        self.call.party(self.principal)
     }
 
     fn audience_of(&self, held: &Held) -> Audience {

@@ -122,6 +122,14 @@ pub(crate) fn cut_off(verifier: &Verifier, door: DoorId) -> Refusal {
     challenge::cut_off(verifier.door(door))
 }
 
+/// Refuses somebody whose credential lacks scopes for one call.
+#[must_use]
+pub(crate) fn insufficient(identify: &Identify, door: DoorId, scopes: &[Box<str>]) -> Refusal {
+    let scopes: Vec<String> = scopes.iter().map(|scope| String::from(&**scope)).collect();
+    let facts = identify.verifier().map(|verifier| verifier.door(door));
+    challenge::insufficient(facts, &scopes)
+}
+
 /// Finds out who calls.
 ///
 /// # Errors

@@ -4,6 +4,9 @@
 //! headers. Everything here may be forgotten at any time and is learned again.
 
 use crate::hub::Catalogs;
+use crate::pins::PinBook;
+use crate::roster::Roster;
+use crate::settings::PinSettings;
 use crate::upstream::Fields;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -44,6 +47,8 @@ pub struct Knowledge {
     keeps_no_sessions: AtomicBool,
     silent_until: AtomicU64,
     catalogs: Catalogs,
+    pins: PinBook,
+    roster: Roster,
     /// Held while one request asks for the era or the tools, so that a thousand do not.
     pub(crate) asking: tokio::sync::Mutex<()>,
 }
@@ -106,6 +111,26 @@ impl Knowledge {
     /// What it offers, as far as hubs have read it.
     pub(crate) const fn catalogs(&self) -> &Catalogs {
         &self.catalogs
+    }
+
+    /// Which of its tools are as they were approved.
+    #[must_use]
+    pub const fn pins(&self) -> &PinBook {
+        &self.pins
+    }
+
+    /// Puts settings of pins in force. Where they are others, its tools are read again before anybody
+    /// sees or calls one.
+    pub(crate) fn configure_pins(&self, settings: Option<&PinSettings>) {
+        if self.pins.configure(settings) {
+            self.catalogs.pin(settings.is_some());
+        }
+    }
+
+    /// The names of what it has, as far as any list has told.
+    #[must_use]
+    pub const fn roster(&self) -> &Roster {
+        &self.roster
     }
 
     /// What is wrong with its lists, in words; `None` if nothing is, or nobody read them.

@@ -24,6 +24,10 @@ pub mod call;
 
 pub mod subject;
 
+mod absence;
+
+mod tasks;
+
 pub mod frame;
 
 pub mod identify;
@@ -36,6 +40,8 @@ pub mod permit;
 
 pub mod admit;
 
+pub mod meter;
+
 pub mod route;
 
 mod inquiry;
@@ -45,6 +51,10 @@ pub mod probe;
 pub mod listing;
 
 pub mod knowledge;
+
+pub mod pins;
+
+pub mod roster;
 
 pub mod seal;
 

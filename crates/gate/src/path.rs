@@ -3,7 +3,7 @@
 //! `serve` always answers; everything that can fail is in `carry`. A panic in one request is that
 //! request's 500.
 
-use crate::admit;
+use crate::admit::{self, Taken};
 use crate::aside;
 use crate::body::GateBody;
 use crate::cors;
@@ -14,7 +14,7 @@ use crate::identify;
 use crate::leash;
 use crate::ledger::Ledger;
 use crate::listen::Peer;
-use crate::permit;
+use crate::permit::{self, Outcome};
 use crate::reply;
 use crate::route;
 use crate::snapshot::Snapshot;
@@ -84,9 +84,9 @@ async fn carry(
     let caller = identify::caller(&snapshot.identify, from, peer, ledger).await?;
     let framed = frame::read(snapshot, (arrival, caller), ledger).await?;
     if framed.call().route.soft_sessions {
-        return Box::pin(soft::recognised(gate, snapshot, framed)).await;
+        return Box::pin(soft::recognised(gate, snapshot, framed, ledger)).await;
     }
-    onward(gate, snapshot, framed).await
+    onward(gate, snapshot, framed, ledger).await
 }
 
 /// The path from a judged call to the response. Agents on HTTP+SSE enter here, whose messages come in
@@ -95,11 +95,22 @@ pub(crate) async fn onward(
     gate: &Arc<Gate>,
     snapshot: &Arc<Snapshot>,
     framed: Framed,
+    ledger: &mut Ledger,
 ) -> Result<Response<GateBody>, Refusal> {
-    let permitted = permit::decide(gate, snapshot, framed).await;
-    let admitted = admit::take(&snapshot.admit, &gate.drain, permitted)?;
-    let routed = route::choose(gate, snapshot, admitted).await?;
-    forward::send(gate, snapshot, routed).await
+    let permitted = match permit::decide(gate, snapshot, framed, ledger).await? {
+        Outcome::Permitted(permitted) => permitted,
+        Outcome::Answered(response) => return Ok(response),
+    };
+    let admitted = match admit::take(&snapshot.admit, &gate.drain, permitted)? {
+        Taken::On(admitted) => admitted,
+        Taken::Answered(response) => return Ok(response),
+    };
+    let tabs = admitted.tabs().clone();
+    let served = match route::choose(gate, snapshot, admitted).await {
+        Ok(routed) => forward::send(gate, snapshot, routed).await,
+        Err(refusal) => Err(refusal),
+    };
+    tabs.close(served)
 }
 
 #[cfg(test)]

@@ -201,7 +201,8 @@ pub(crate) async fn retell(
             r#"{{"jsonrpc":"2.0","id":"tollgate-level","method":"logging/setLevel","params":{{"level":{level}}}}}"#
         ));
     }
-    for (at, uri) in memory.subscriptions.iter().enumerate() {
+    let may_hear = |uri: &&Box<str>| forward.may_hear_of(uri);
+    for (at, uri) in memory.subscriptions.iter().filter(may_hear).enumerate() {
         messages.push(format!(
             r#"{{"jsonrpc":"2.0","id":"tollgate-uri-{at}","method":"resources/subscribe","params":{{"uri":{uri}}}}}"#
         ));

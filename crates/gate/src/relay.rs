@@ -13,6 +13,7 @@ use crate::drain::Drain;
 use crate::expect::{Expected, Verdict};
 use crate::generation::Mark;
 use crate::hub::InFlight;
+use crate::permit::Reloads;
 use crate::reply;
 use crate::session::OpenStream;
 use crate::streams::StreamSlot;
@@ -62,6 +63,7 @@ pub struct StreamBody {
     /// Held for their end: the session is in use, and the caller's stream is counted.
     _held: (Option<OpenStream>, StreamSlot),
     in_flight: Option<InFlight>,
+    reloads: Option<Reloads>,
 }
 
 impl std::fmt::Debug for StreamBody {
@@ -114,7 +116,13 @@ impl Out {
 impl StreamBody {
     /// A stream of what the ward's upstream says.
     #[must_use]
-    pub fn new(ward: Ward, terms: Terms, session: Option<OpenStream>, slot: StreamSlot) -> Self {
+    pub fn new(
+        ward: Ward,
+        mut terms: Terms,
+        session: Option<OpenStream>,
+        slot: StreamSlot,
+    ) -> Self {
+        let reloads = terms.expected.watch().map(|watch| watch.reloads());
         let leaving = terms.expected.is_lasting().then(|| {
             let drain = terms.drain.clone();
             let ended = session.as_ref().and_then(OpenStream::session_ended).unwrap_or_default();
@@ -139,6 +147,7 @@ impl StreamBody {
             leaving,
             _held: (session, slot),
             in_flight: None,
+            reloads,
         }
     }
 
@@ -185,7 +194,7 @@ impl StreamBody {
                 }
                 State::Flowing | State::Answered => {}
             }
-            if !self.leave(context) && !self.fill_silence(context) {
+            if !self.leave(context) && !self.obey(context) && !self.fill_silence(context) {
                 return Poll::Pending;
             }
         }
@@ -294,6 +303,7 @@ impl StreamBody {
             let message = reply::error_message(refusal, Some(id));
             self.out.push(sse::encode(Some("message"), None, None, &message));
         }
+        self.terms.expected.give_up();
         self.state = State::Ended;
     }
 
@@ -306,6 +316,27 @@ impl StreamBody {
         self.leaving = None;
         self.ward.abandon();
         self.end();
+        true
+    }
+
+    /// Does what another configuration demands of the stream. Says whether that was anything.
+    fn obey(&mut self, context: &mut Context<'_>) -> bool {
+        let Some(reloads) = &mut self.reloads else { return false };
+        let told = reloads.as_mut().poll_next(context);
+        let (Poll::Ready(Some(())), Some(watch)) = (told, self.terms.expected.watch()) else {
+            return false;
+        };
+        match watch.renewed() {
+            Ok(said) => {
+                for message in said {
+                    self.out.push(sse::encode(Some("message"), None, None, &message));
+                }
+            }
+            Err(refusal) => {
+                self.ward.abandon();
+                self.fail(&refusal);
+            }
+        }
         true
     }
 

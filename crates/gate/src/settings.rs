@@ -4,11 +4,13 @@
 //! file arrives as an explicit variant or as a default from `tollgate_core::bounds`.
 
 mod credential;
+mod pins;
 
 pub use credential::{
     AssertionKey, AssertionSettings, CredentialSettings, ExchangeSettings, TokenEndpoint,
     TokenRequest, TokenServer,
 };
+pub use pins::{PinSettings, Treatment, Trust};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -47,6 +49,8 @@ pub struct Settings {
     pub sessions: SessionSettings,
     /// The upstreams, in the order of the file.
     pub upstreams: Vec<UpstreamSettings>,
+    /// Those whose tools are pinned. Beside them, since an upstream stays the same with other pins.
+    pub pins: Vec<PinSettings>,
     /// The routes, in the order of the file.
     pub routes: Vec<RouteSettings>,
     /// How long calls in flight get after SIGTERM.

@@ -1,11 +1,12 @@
 //! One version of the configuration, compiled: what every request is judged by, from its first byte
 //! to its last. A request loads it once; a reload never changes one under a request.
 
-use crate::admit::Admit;
+use crate::admit::{Admit, Limited};
 use crate::http_sse::{self, Door};
 use crate::hub;
 use crate::identify::{Checkpoint, Identify};
 use crate::knowledge::Knowledge;
+use crate::meter::Scale;
 use crate::names::Names;
 use crate::permit::Permit;
 use crate::seal::{BadKey, Seal};
@@ -16,6 +17,9 @@ use std::sync::Arc;
 use tollgate_core::clock::Entropy;
 use tollgate_core::ids::{RoutePath, UpstreamName};
 use tollgate_identity::{DoorId, IdentityError, Verifier};
+use tollgate_limits::settings::LimitSettings;
+use tollgate_limits::{Limits, LimitsError};
+use tollgate_rules::teams::Teams;
 
 /// A compiled configuration.
 #[derive(Debug)]
@@ -100,6 +104,8 @@ impl Snapshot {
     #[must_use]
     pub const fn names_subjects(&self) -> bool {
         self.settings.policy.is_some()
+            || self.settings.quotas.is_some()
+            || self.settings.usage.is_some()
     }
 
     /// Whether anything is served at this path.
@@ -107,6 +113,17 @@ impl Snapshot {
     pub fn serves(&self, path: &str) -> bool {
         self.routes.contains_key(path) || self.sse_paths.contains_key(path)
     }
+}
+
+/// What a configuration is put to work with.
+#[derive(Debug)]
+pub struct Around<'a> {
+    /// Randomness.
+    pub entropy: &'a dyn Entropy,
+    /// What identity needs besides its settings.
+    pub identity: Option<&'a tollgate_identity::Sources>,
+    /// What meters calls; `None` if nothing is limited or metered.
+    pub scale: Option<Arc<Scale>>,
 }
 
 /// Why a configuration cannot be put to work.
@@ -121,9 +138,24 @@ pub enum CompileError {
     /// Identity cannot be checked.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// The policy cannot be used.
+    #[error(transparent)]
+    Policy(#[from] tollgate_policy::PolicyError),
     /// Identity was switched on in a process that was started without what it needs.
     #[error("identity was switched on: that takes effect with a restart only")]
     IdentityLate,
+    /// Limits contradict themselves.
+    #[error(transparent)]
+    Limits(#[from] LimitsError),
+    /// The ledger was switched on in a process that was started without a store for it.
+    #[error("the ledger of usage was switched on: that takes effect with a restart only")]
+    LedgerLate,
+    /// The system gives no thread to count in.
+    #[error("what calls use cannot be counted: {0}")]
+    Metering(#[from] std::io::Error),
+    /// Tools are to be pinned in a process that was started without a store.
+    #[error("pins were switched on: that takes effect with a restart only")]
+    PinsLate,
     /// A route names an upstream that does not exist.
     #[error("route `{route}` names the upstream `{upstream}`, which does not exist")]
     UpstreamUnknown {
@@ -154,8 +186,9 @@ impl Snapshot {
     pub fn compile(
         settings: Settings,
         previous: Option<&Self>,
-        (entropy, identity): (&dyn Entropy, Option<&tollgate_identity::Sources>),
+        around: Around<'_>,
     ) -> Result<Self, CompileError> {
+        let Around { entropy, identity, scale } = around;
         let upstreams =
             Upstreams::build(&settings.upstreams, previous.map(|snapshot| &*snapshot.upstreams))?;
         let keeps_seal =
@@ -204,6 +237,7 @@ impl Snapshot {
         }
         let identify = identify(&settings, previous, identity)?;
         let sse_paths = http_sse::paths(&settings.routes, &routes)?;
+        let admit = admit(&settings, previous, scale)?;
         Ok(Self {
             names: Names::new(&settings.names),
             seal,
@@ -211,11 +245,29 @@ impl Snapshot {
             sse_paths,
             upstreams,
             identify,
-            permit: Permit::Open,
-            admit: Admit::Open,
+            permit: Permit::compile(settings.policy.as_ref(), previous)?,
+            admit,
             settings,
         })
     }
+}
+
+/// Limits go on counting where the configuration leaves them as they were.
+fn admit(
+    settings: &Settings,
+    previous: Option<&Snapshot>,
+    scale: Option<Arc<Scale>>,
+) -> Result<Admit, CompileError> {
+    let Some(scale) = scale else { return Ok(Admit::Open) };
+    let before = previous.and_then(|old| old.admit.limited()).map(Limited::limits);
+    let unlimited = LimitSettings::default();
+    let limits = Limits::compile(settings.quotas.as_ref().unwrap_or(&unlimited), before)?;
+    let teams = match (&settings.usage, &settings.quotas) {
+        (Some(usage), _) => usage.teams.clone(),
+        (None, Some(quotas)) => quotas.teams.clone(),
+        (None, None) => Teams::default(),
+    };
+    Ok(Admit::Limited(Box::new(Limited::new(limits, scale, teams))))
 }
 
 fn identify(

@@ -16,6 +16,7 @@ use crate::body::GateBody;
 use crate::call::{Ask, Call};
 use crate::frame::Framed;
 use crate::gate::Gate;
+use crate::ledger::Ledger;
 use crate::path;
 use crate::snapshot::Snapshot;
 use http::{HeaderValue, Response};
@@ -38,6 +39,7 @@ pub(crate) async fn recognised(
     gate: &Arc<Gate>,
     snapshot: &Arc<Snapshot>,
     framed: Framed,
+    ledger: &mut Ledger,
 ) -> Result<Response<GateBody>, Refusal> {
     let step = Step::of(framed.call());
     let mark = gate.soft.mark(framed.call(), framed.principal());
@@ -50,7 +52,7 @@ pub(crate) async fn recognised(
         Step::Within | Step::End | Step::Begin | Step::Apart => framed,
     };
     let id = framed.call().session_id.clone();
-    let carried = path::onward(gate, snapshot, framed).await;
+    let carried = path::onward(gate, snapshot, framed, ledger).await;
     let is_over = match &carried {
         Ok(response) => {
             let opened = response.headers().get(MCP_SESSION_ID).filter(|_| step == Step::Begin);

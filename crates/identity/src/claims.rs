@@ -10,6 +10,7 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use tollgate_core::bounds::identity::{ACTORS_MAX, GROUPS_MAX, SCOPES_MAX};
+use tollgate_core::bounds::policy::CLAIMS_BYTES_MAX;
 use tollgate_core::principal::{Credential, Proof};
 use tollgate_core::stores::Revocable;
 use tollgate_oauth::access_token;
@@ -138,6 +139,7 @@ impl Reading<'_> {
         proof.groups = self.groups(claims)?;
         proof.expires = expires;
         proof.revocable = self.revocable(claims, subject)?;
+        proof.claims = claims.whole(CLAIMS_BYTES_MAX).map(Arc::from);
         Ok(proof)
     }
 

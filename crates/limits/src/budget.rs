@@ -414,6 +414,12 @@ impl Share {
         self.count(period, took);
     }
 
+    /// The call was not let in after all.
+    pub(crate) fn undo(self) {
+        let period = Span { start: self.start, end: 0 };
+        self.count(period, Amounts::default());
+    }
+
     fn count(self, period: Span, took: Amounts) {
         let mut counts = self.tally.lock(period);
         if counts.start == self.start {

@@ -53,6 +53,8 @@ pub(crate) struct Ask {
     pub(crate) requests: u64,
     pub(crate) tokens_in: u64,
     pub(crate) tokens: u64,
+    /// Whether it takes a place among calls at once.
+    pub(crate) is_call: bool,
 }
 
 /// What is missing.
@@ -147,7 +149,7 @@ impl Bucket {
             let needed = (ask.now, rate.time(ask.tokens_in), held(&rate, ask.tokens));
             lack_of(LimitUnit::Tokens, &rate, &state.tokens, needed)
         });
-        let calls = self.gauge.settings.concurrent.filter(|most| {
+        let calls = self.gauge.settings.concurrent.filter(|_| ask.is_call).filter(|most| {
             // Calls begin under the lock only: there can be fewer by now, never more.
             self.under_way.load(Ordering::Acquire) >= *most
         });
@@ -158,13 +160,25 @@ impl Bucket {
 
     /// Takes it, after [`Bucket::lack`] said that nothing is missing.
     pub(crate) fn charge(&self, state: &mut State, ask: &Ask) -> Hold {
+        let mut hold = Hold::default();
         if let Some(rate) = self.gauge.requests {
-            state.requests.take(ask.now, rate.time(ask.requests));
+            let time = rate.time(ask.requests);
+            hold.requests = (state.requests.take(ask.now, time), time);
         }
-        self.under_way.fetch_add(1, Ordering::AcqRel);
-        let Some(rate) = self.gauge.tokens else { return Hold::default() };
-        let held = held(&rate, ask.tokens);
-        Hold { place: state.tokens.take(ask.now, held), held }
+        self.under_way.fetch_add(ask.is_call.into(), Ordering::AcqRel);
+        if let Some(rate) = self.gauge.tokens {
+            hold.held = held(&rate, ask.tokens);
+            hold.place = state.tokens.take(ask.now, hold.held);
+        }
+        hold
+    }
+
+    /// Gives back all that is held, as if nothing had been taken.
+    pub(crate) fn undo(&self, hold: &Hold) {
+        let (place, time) = hold.requests;
+        let mut state = self.lock();
+        state.requests.give_back(place, time);
+        state.tokens.give_back(hold.place, hold.held);
     }
 
     /// Charges what goes beyond what is held, for so many tokens.
@@ -215,9 +229,10 @@ impl Counter for Bucket {
     }
 }
 
-/// What a call holds of the tokens of a bucket.
+/// What a call holds of a bucket: tokens, and what it could give back of requests.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Hold {
+    requests: (Place, u64),
     place: Place,
     held: u64,
 }

@@ -38,6 +38,7 @@ pub use budget::Amounts;
 pub use gcra::{Place, Rate, RateError, Taken};
 pub use limits::{Limits, LimitsError};
 pub use past::Question;
+pub use period::is_zone;
 pub use receipt::Receipt;
 pub use request::{Actual, Now, Request};
 pub use shortage::Shortage;

@@ -132,6 +132,20 @@ impl Limits {
     /// # Errors
     /// What has no room, of several the one to wait for longest. Nothing was taken then.
     pub fn take(&self, now: Now, request: &Request<'_>) -> Result<Receipt, Shortage> {
+        self.share(Asked::new(now, request, true))
+    }
+
+    /// Takes the share of a stream that lives until somebody ends it: like that of a call, but no place
+    /// among calls at once.
+    ///
+    /// # Errors
+    /// As [`Limits::take`].
+    pub fn take_stream(&self, now: Now, request: &Request<'_>) -> Result<Receipt, Shortage> {
+        self.share(Asked::new(now, request, false))
+    }
+
+    fn share(&self, asked: Asked<'_>) -> Result<Receipt, Shortage> {
+        let Asked { now, request, .. } = asked;
         let mut receipt = Receipt::default();
         if self.levels.is_empty() && self.budgets.is_empty() {
             return Ok(receipt);
@@ -150,12 +164,12 @@ impl Limits {
         }
         let Receipt { charges, shares, .. } = &mut receipt;
         order(charges, shares);
-        let asked = Asked::new(now, request);
         let mut worst = Worst { facts: &facts, shortage: None };
         charge(charges, shares, &asked, &mut worst);
         match worst.shortage {
             None => {
                 receipt.tokens_in = request.tokens_in;
+                receipt.is_over = !asked.ask.is_call;
                 Ok(receipt)
             }
             Some(shortage) => {
@@ -214,7 +228,7 @@ struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    fn new(now: Now, request: &'a Request<'a>) -> Self {
+    fn new(now: Now, request: &'a Request<'a>, is_call: bool) -> Self {
         let tokens = request.tokens_in.saturating_add(request.tokens_out);
         // A call that acts on something is never free: a debt would be no reason to wait.
         let tokens = tokens.max(request.item.is_some().into());
@@ -226,6 +240,7 @@ impl<'a> Asked<'a> {
                 requests: request.requests.into(),
                 tokens_in: request.tokens_in,
                 tokens,
+                is_call,
             },
             amounts: Amounts {
                 tokens,

@@ -20,6 +20,12 @@ impl Span {
     }
 }
 
+/// Whether this is the name of a time zone.
+#[must_use]
+pub fn is_zone(name: &str) -> bool {
+    TimeZone::get(name).is_ok()
+}
+
 /// The period that this second is in. What is beyond the calendar is one long period.
 pub(crate) fn of(period: Period, zone: &TimeZone, unix_secs: i64) -> Span {
     within_calendar(period, zone, unix_secs).unwrap_or(Span { start: unix_secs, end: i64::MAX })

@@ -61,6 +61,17 @@ impl Receipt {
         self.charges.clear();
     }
 
+    /// Gives everything back: the call was not let in after all.
+    pub fn undo(mut self) {
+        self.finish();
+        for Charge { bucket, hold } in self.charges.drain(..) {
+            bucket.undo(&hold);
+        }
+        for share in self.shares.drain(..) {
+            share.undo();
+        }
+    }
+
     /// Whether anything is counted for this call.
     #[must_use]
     pub const fn is_counted(&self) -> bool {

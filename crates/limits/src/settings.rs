@@ -1,6 +1,7 @@
 //! What limits are made of, checked and complete: the binary builds them from the file.
 
 use std::sync::Arc;
+use tollgate_core::ids::Secret;
 use tollgate_core::party::ItemKind;
 use tollgate_rules::items::ItemGlob;
 use tollgate_rules::teams::Teams;
@@ -19,6 +20,8 @@ pub struct LimitSettings {
     pub answer: LimitAnswer,
     /// Longest result of a tool, in tokens.
     pub results: Vec<ResultSettings>,
+    /// The URL that warnings of budgets are sent to. Its path may be a secret.
+    pub webhook: Option<Secret<String>>,
 }
 
 /// One limit.

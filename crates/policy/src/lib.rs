@@ -23,6 +23,8 @@ mod item_scopes;
 
 mod condition;
 
+pub mod lint;
+
 pub use bits::RuleId;
 pub use condition::{Condition, ConditionError};
 pub use decision::{Decision, Denial, Question};

@@ -14,9 +14,10 @@ use tollgate_gate::settings::{
 };
 use tollgate_identity::settings::{CertificateName, TokenSettings};
 use tollgate_issuer::settings::{IssuerSettings, SignIn};
+use tollgate_policy::settings::{Mode, PolicySettings};
 
 /// Capabilities that a later section of the file will switch on, for the list of what is off.
-const ABSENT: [&str; 4] = ["policy", "limits", "audit", "telemetry"];
+const ABSENT: [&str; 3] = ["limits", "audit", "telemetry"];
 
 /// Runs the command.
 ///
@@ -66,8 +67,30 @@ fn summary(path: &Path, checked: &Checked) -> String {
     if settings.sessions.keys.is_empty() {
         line("sessions", "sealed with a random key: they do not outlive the process".to_owned());
     }
-    line("off", ABSENT.join(", "));
+    let mut off = ABSENT.to_vec();
+    match &settings.policy {
+        Some(policy) => line("policy", self::policy(policy)),
+        None => off.insert(0, "policy"),
+    }
+    line("off", off.join(", "));
     text
+}
+
+fn policy(policy: &PolicySettings) -> String {
+    let mode = match policy.mode {
+        Mode::Enforce => "enforced",
+        Mode::Shadow => "in shadow: decided and recorded, nothing refused",
+    };
+    let counts = [
+        (policy.roles.len(), "role"),
+        (policy.bindings.len(), "binding"),
+        (policy.scopes.len(), "scope"),
+    ];
+    let counts = counts.map(|(count, word)| match count {
+        1 => format!("1 {word}"),
+        count => format!("{count} {word}s"),
+    });
+    format!("{} ({mode})", counts.join(", "))
 }
 
 /// Who may call, and what that takes.

@@ -2,12 +2,14 @@
 //!
 //! Only the shape. What each command does is in the file of its name.
 
+mod pins;
 mod records;
 
 mod tools;
 
 mod usage;
 
+pub(crate) use pins::{ApproveArgs, PinsAction, PinsArgs};
 pub(crate) use records::{
     AddAgentArgs, AddUserArgs, AgentsAction, AgentsArgs, KeysAction, KeysArgs, PasswdArgs,
     PasswordArgs, ProofArgs, RecordsArgs, RotateArgs, UsersAction, UsersArgs,
@@ -108,6 +110,9 @@ pub(crate) enum Command {
     /// Say what was used, by whom, and what it costs
     #[command(long_about = usage::USAGE, after_long_help = usage::USAGE_NEXT)]
     Usage(Box<UsageArgs>),
+    /// List, compare and approve tools as upstreams define them
+    #[command(long_about = pins::PINS, after_long_help = pins::PINS_NEXT)]
+    Pins(PinsArgs),
     /// Print the JSON Schema of the configuration file
     #[command(long_about = SCHEMA, after_long_help = SCHEMA_NEXT)]
     Schema,

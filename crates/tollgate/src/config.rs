@@ -20,6 +20,10 @@ mod issuers;
 
 mod billing;
 
+mod rules;
+
+mod amounts;
+
 mod programs;
 
 mod collections;

@@ -1,6 +1,6 @@
 //! What identity needs besides its settings: the stores, and the gate's own authorization server.
 //!
-//! Opened at the start, where the configuration asks for it. The authorization server stands on the
+//! Put together at the start, where the configuration asks for it. The authorization server stands on the
 //! gate's listener as its annex; the two know nothing of one another.
 
 use anyhow::Context as _;
@@ -11,9 +11,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use parking_lot::Mutex;
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
-use tollgate_backends::embedded::Embedded;
 use tollgate_core::clock::{Clock, Entropy};
 use tollgate_core::ids::Secret;
 use tollgate_core::stores::Stores;
@@ -24,10 +22,10 @@ use tollgate_issuer::{Issuer, IssuerSources};
 use tollgate_oauth::keys::SharedKeys;
 
 /// What of the configuration decides about identity, besides the gate's own settings.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Wanted<'a> {
-    /// The file of the embedded store; `None` where nothing needs one.
-    pub(crate) store: Option<&'a Path>,
+    /// The stores; `None` where callers prove nothing.
+    pub(crate) stores: Option<Stores>,
     /// The gate's own authorization server, if there is to be one.
     pub(crate) issuer: Option<&'a IssuerSettings>,
     /// Keys that seal sessions; what is kept in browsers is sealed with one derived from the first.
@@ -44,17 +42,16 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// Opens the store and starts the authorization server; `None` where neither is wanted.
+    /// Starts the authorization server; `None` where callers prove nothing.
     ///
     /// # Errors
-    /// The store cannot be used, or the authorization server cannot start.
+    /// The authorization server cannot start.
     pub(crate) async fn open(
         wanted: Wanted<'_>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> anyhow::Result<Option<Self>> {
-        let Some(path) = wanted.store else { return Ok(None) };
-        let stores = Embedded::open(path).await.context("stores.embedded")?.stores();
+        let Some(stores) = wanted.stores else { return Ok(None) };
         let keys = SharedKeys::default();
         let own = wanted.issuer.map(|settings| (issuer_url(settings), keys.clone()));
         let annex = match wanted.issuer {

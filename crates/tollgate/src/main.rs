@@ -49,6 +49,7 @@ mod keys;
 mod usage;
 
 mod ledger;
+mod pins;
 
 use clap::{CommandFactory as _, Parser as _};
 use cli::{Cli, Command};
@@ -85,6 +86,7 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Users(args) => return users::run(args),
         Command::Keys(args) => return keys::run(args),
         Command::Usage(args) => return usage::run(args),
+        Command::Pins(args) => return pins::run(args),
         Command::Schema => schema::run()?,
         Command::Completions(args) => {
             // Into memory first: clap's generator panics when the pipe it writes to is closed.

@@ -1,18 +1,19 @@
 //! The store of a configuration, for the commands that look after what is in it.
 //!
 //! Opens the same file as a running gate, which notices what changes. What a command did is said once,
-//! for people or as JSON, after it is stored. Next: `agents.rs`, `users.rs`, `keys.rs`.
+//! for people or as JSON, after it is stored. Next: `agents.rs`, `users.rs`, `keys.rs`, `pins.rs`.
 
 use crate::cli::RecordsArgs;
 use crate::config::{self, Checked};
-use crate::{check, serve};
+use crate::{check, screen, serve};
 use serde_json::Value;
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 use tollgate_backends::embedded::{Embedded, OpenError};
 use tollgate_core::clock::Clock as _;
-use tollgate_core::stores::{GrantId, Revocable, Revocation, StoreError, Stores};
+use tollgate_core::stores::{GrantId, Pins, Revocable, Revocation, StoreError, Stores};
 use tollgate_gate::settings::{Access, IdentitySettings};
 use tollgate_gate::system::{SystemClock, SystemEntropy};
 use tollgate_issuer::settings::IssuerSettings;
@@ -21,6 +22,7 @@ use tollgate_issuer::settings::IssuerSettings;
 pub(crate) struct Records {
     pub(crate) checked: Checked,
     pub(crate) stores: Stores,
+    pub(crate) pins: Arc<dyn Pins>,
     pub(crate) clock: SystemClock,
     pub(crate) entropy: SystemEntropy,
     /// Unix seconds.
@@ -42,18 +44,39 @@ pub(crate) enum RecordsError {
          authorization server) or `identity` (those you have)"
     )]
     NoStore(String),
+    #[error(
+        "`{0}` pins no tools: add `pins: {{ trust: first-use }}` below an upstream, and start the gate"
+    )]
+    NoPins(String),
     #[error(transparent)]
     Open(#[from] OpenError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Opens the store, works, and says what was done.
+/// Opens the store of who calls, works, and says what was done.
+///
+/// # Errors
+/// Callers prove nothing, the store cannot be opened, or the work fails.
+pub(crate) fn with<E>(
+    args: &RecordsArgs,
+    work: impl AsyncFnOnce(&Records) -> Result<Told, E>,
+) -> anyhow::Result<ExitCode>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let is_kept =
+        |checked: &Checked| matches!(checked.settings.identity, IdentitySettings::Required(_));
+    with_kept(args, (is_kept, RecordsError::NoStore), work)
+}
+
+/// The same where these things are kept, else with this complaint about the file.
 ///
 /// # Errors
 /// There is no store, it cannot be opened, or the work fails.
-pub(crate) fn with<E>(
+pub(crate) fn with_kept<E>(
     args: &RecordsArgs,
+    (is_kept, complaint): (impl Fn(&Checked) -> bool, impl Fn(String) -> RecordsError),
     work: impl AsyncFnOnce(&Records) -> Result<Told, E>,
 ) -> anyhow::Result<ExitCode>
 where
@@ -65,18 +88,18 @@ where
         Ok(checked) => checked,
         Err(report) => return Ok(check::refuse(&report)?),
     };
-    let Some(file) = checked.store.clone() else {
-        return Err(RecordsError::NoStore(args.config.display().to_string()).into());
+    let Some(file) = checked.store.clone().filter(|_| is_kept(&checked)) else {
+        return Err(complaint(args.config.display().to_string()).into());
     };
     let told = serve::runtime()?.block_on(async {
         let store = Embedded::open(&file).await.map_err(RecordsError::Open)?;
         let clock = SystemClock::default();
         let now = clock.unix_secs();
-        let stores = store.stores();
-        let records = Records { checked, stores, clock, entropy: SystemEntropy, now };
+        let (stores, pins) = (store.stores(), store.pins());
+        let records = Records { checked, stores, pins, clock, entropy: SystemEntropy, now };
         anyhow::Ok(work(&records).await?)
     })?;
-    let text = if args.json { format!("{:#}\n", told.value) } else { told.text };
+    let text = if args.json { format!("{}\n", screen::json(&told.value)) } else { told.text };
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()?;

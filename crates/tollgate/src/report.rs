@@ -6,18 +6,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 use tollgate_console::{
-    Asking, EndpointState, EndpointStatus, GateStatus, RouteStatus, Status, Subject, UpstreamStatus,
+    Asking, BudgetStatus, BudgetUse, EndpointState, EndpointStatus, GateStatus, LimitStatus,
+    RouteStatus, Status, Subject, UpstreamStatus, UsageStatus,
 };
 use tollgate_core::stores::UsageLedger;
-use tollgate_gate::gate::Gate;
+use tollgate_gate::gate::{Gate, UseStatus};
 use tollgate_gate::knowledge::{Found, Knowledge};
 use tollgate_gate::listen::Control;
-use tollgate_gate::settings::{IdentitySettings, UpstreamEra};
+use tollgate_gate::settings::{IdentitySettings, Settings, UpstreamEra};
 use tollgate_gate::snapshot::Snapshot;
 use tollgate_gate::upstream::{self, Upstream};
 
 /// Capabilities whose sections this version does not have: nothing of them is enforced.
-const NOT_ENFORCED: [&str; 4] = ["policy", "limits", "audit", "telemetry"];
+const NOT_ENFORCED: [&str; 2] = ["audit", "telemetry"];
 
 /// The gate, as the admin listener sees it.
 pub(crate) struct Overview {
@@ -63,6 +64,7 @@ impl Subject for Overview {
 
     fn status(&self) -> Status {
         let snapshot = self.gate.snapshot();
+        let usage = self.gate.usage();
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
             uptime_seconds: self.started.elapsed().as_secs(),
@@ -71,7 +73,10 @@ impl Subject for Overview {
             gate: self.gate_status(),
             routes: routes(&snapshot),
             upstreams: upstreams(&snapshot),
-            not_enforced: not_enforced(&snapshot.settings.identity),
+            limits: usage.as_ref().map(limits).unwrap_or_default(),
+            budgets: usage.as_ref().map(budgets).unwrap_or_default(),
+            usage: usage.as_ref().map(metered),
+            not_enforced: not_enforced(&snapshot.settings),
         }
     }
 }
@@ -95,10 +100,65 @@ impl Overview {
     }
 }
 
-fn not_enforced(identity: &IdentitySettings) -> Vec<String> {
-    let anonymous = !matches!(identity, IdentitySettings::Required(_));
-    let all = ["identity"].into_iter().filter(|_| anonymous).chain(NOT_ENFORCED);
-    all.map(String::from).collect()
+fn not_enforced(settings: &Settings) -> Vec<String> {
+    let is_on = [
+        ("identity", matches!(settings.identity, IdentitySettings::Required(_))),
+        ("policy", settings.policy.is_some()),
+        ("limits", settings.quotas.is_some()),
+    ];
+    let off = is_on.into_iter().filter(|(_, is_on)| !is_on).map(|(name, _)| name);
+    off.chain(NOT_ENFORCED).map(String::from).collect()
+}
+
+fn limits(usage: &UseStatus) -> Vec<LimitStatus> {
+    let each = usage.levels.iter();
+    each.map(|level| LimitStatus {
+        name: level.name.to_string(),
+        per: level.per.clone(),
+        counters: level.counters,
+        crowded: level.crowded,
+        under_way: level.under_way,
+        refused: level.refused,
+        tokens_forgiven: level.tokens_forgiven,
+    })
+    .collect()
+}
+
+fn budgets(usage: &UseStatus) -> Vec<BudgetStatus> {
+    let each = usage.budgets.iter();
+    each.map(|budget| BudgetStatus {
+        name: budget.name.to_string(),
+        per: budget.per.clone(),
+        since: budget.since,
+        until: budget.until,
+        used: budget
+            .used
+            .iter()
+            .map(|(of, used)| BudgetUse {
+                of: of.to_string(),
+                tokens: used.tokens,
+                calls: used.calls,
+                money_micros: used.micros,
+            })
+            .collect(),
+        refused: budget.refused,
+        is_incomplete: budget.is_incomplete,
+    })
+    .collect()
+}
+
+const fn metered(usage: &UseStatus) -> UsageStatus {
+    let figures = &usage.figures;
+    UsageStatus {
+        noted: figures.noted,
+        pending: figures.pending,
+        written: figures.written,
+        lost: figures.lost,
+        hurried: figures.hurried,
+        extrapolated: figures.extrapolated,
+        reports_void: figures.reports_void,
+        failures: figures.failures,
+    }
 }
 
 fn routes(snapshot: &Snapshot) -> Vec<RouteStatus> {

@@ -2,6 +2,7 @@
 //! stands beside it, or end its line.
 
 use std::fmt::Write as _;
+use tollgate_mcp::hub::definition::is_deceptive;
 
 /// Text on one line, and no longer than is read.
 pub(crate) fn on_one_line(text: &str, chars_max: usize) -> String {
@@ -34,9 +35,11 @@ fn written(text: &str, chars_max: usize, passes: impl Fn(char) -> bool) -> Strin
 pub(crate) fn json(value: &serde_json::Value) -> String {
     let mut text = String::new();
     for c in format!("{value:#}").chars() {
-        if is_unprintable(c) && c != '\n' {
-            // Only strings hold such characters. None of these is beyond four digits.
-            let _ = write!(text, "\\u{:04x}", u32::from(c));
+        if (is_unprintable(c) || is_deceptive(None, c, None)) && c != '\n' {
+            // Only strings hold such characters. Writing to a string cannot fail.
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(text, "\\u{unit:04x}");
+            }
         } else {
             text.push(c);
         }
@@ -68,5 +71,7 @@ mod tests {
         assert_eq!(on_lines("a\n\u{1b}[2J\u{9b}b\t\u{202e}c"), "a\n\\u{1b}[2J\\u{9b}b\t\\u{202e}c");
         let text = json(&serde_json::json!({ "a": "\u{1b}\u{9b}\u{202e}" }));
         assert_eq!(text, "{\n  \"a\": \"\\u001b\\u009b\\u202e\"\n}");
+        let text = json(&serde_json::json!(["\u{200b}\u{e0069}"]));
+        assert_eq!(text, "[\n  \"\\u200b\\udb40\\udc69\"\n]");
     }
 }

@@ -13,12 +13,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tollgate_backends::embedded::Embedded;
 use tollgate_backends::memory::MemorySessions;
 use tollgate_gate::drain::Drain;
 use tollgate_gate::gate::{Gate, Surroundings};
 use tollgate_gate::listen::tls::TlsKeeper;
 use tollgate_gate::listen::{self, Control};
 use tollgate_gate::path;
+use tollgate_gate::settings::IdentitySettings;
 use tollgate_gate::system::{SystemClock, SystemEntropy};
 
 /// A gate that serves.
@@ -47,8 +49,13 @@ pub(crate) struct House {
 pub(crate) async fn build(checked: Checked, admin: Option<SocketAddr>) -> anyhow::Result<House> {
     let drain = Drain::new();
     let (clock, entropy) = (Arc::new(SystemClock::default()), Arc::new(SystemEntropy));
+    let store = match &checked.store {
+        None => None,
+        Some(path) => Some(Embedded::open(path).await.context("stores.embedded")?),
+    };
+    let is_required = matches!(checked.settings.identity, IdentitySettings::Required(_));
     let wanted = Wanted {
-        store: checked.store.as_deref(),
+        stores: store.as_ref().filter(|_| is_required).map(Embedded::stores),
         issuer: checked.issuer.as_ref(),
         keys: &checked.settings.sessions.keys,
     };
@@ -74,6 +81,8 @@ pub(crate) async fn build(checked: Checked, admin: Option<SocketAddr>) -> anyhow
         drain: drain.clone(),
         identity: identity.map(|identity| identity.sources),
         annex: issuer.clone().map(|issuer| issuer as _),
+        ledger: ledger.clone(),
+        pins: store.as_ref().map(Embedded::pins),
     };
     let gate = Gate::new(settings, around)?;
     gate.start_background();
@@ -107,6 +116,9 @@ async fn serve_admin(listener: TcpListener, overview: Arc<Overview>, drain: Drai
 /// How long the end of the gate waits for that of its child processes.
 const PROCESSES_END: Duration = Duration::from_secs(20);
 
+/// How long it waits for the ledger of usage to take what was noted.
+const LEDGER_END: Duration = Duration::from_secs(5);
+
 impl House {
     /// Stops: no new work, calls in flight get their time, then what is left is cut.
     pub(crate) async fn stop(self, grace: Duration) {
@@ -117,6 +129,9 @@ impl House {
             self.drain.force();
             // Cutting takes a moment at most; a defect there must not keep the process alive.
             drop(tokio::time::timeout(Duration::from_secs(1), &mut serving).await);
+        }
+        if !self.gate.flush_usage(LEDGER_END).await {
+            tracing::error!("rows of usage could not be written before the end, and are lost");
         }
         if !self.gate.close_upstreams(PROCESSES_END).await {
             tracing::warn!("some child processes have not ended yet; their guards see to that");

@@ -41,3 +41,16 @@ pub const ARGUMENTS_DEPTH_MAX: usize = 32;
 pub const ARGUMENTS_VALUES_MAX: usize = 1_024;
 /// Longest message to callers whom a condition refuses, in bytes.
 pub const MESSAGE_BYTES_MAX: usize = 512;
+/// Names of one kind that lists passing by may add to what is known of an upstream.
+pub const NAMES_SEEN_MAX: usize = 16_384;
+/// A list is read again for want of a name at most once in so many milliseconds, whoever asks.
+pub const REREAD_MILLIS: u64 = 5_000;
+/// Tasks whose owner is known.
+pub const TASKS_KNOWN_MAX: usize = 65_536;
+/// Longest id of a task whose owner is noted, in bytes.
+pub const TASK_ID_BYTES_MAX: usize = 1_024;
+/// Decisions of a policy in shadow that are told apart in the log; more are only counted.
+pub const SHADOW_LINES_MAX: usize = 1_024;
+/// What a policy in shadow would have refused is logged once in so many milliseconds for each rule, item
+/// and agent.
+pub const SHADOW_QUIET_MILLIS: u64 = 60_000;

@@ -115,6 +115,7 @@ impl Forward<'_> {
         if is_json && let Some((code, message)) = expected.adopt_error(&body) {
             let kept = if status.is_client_error() { status } else { StatusCode::BAD_GATEWAY };
             let status = match expected.era() {
+                _ if expected.means_absent(code) => StatusCode::OK,
                 Era::Legacy => kept,
                 Era::Modern => modern_status(code, status),
             };

@@ -10,6 +10,7 @@ use crate::call::Post;
 use crate::expect::Expected;
 use crate::farewell::{Parting, Unclaimed};
 use crate::generation::Mark;
+use crate::permit::Watch;
 use crate::recovery;
 use crate::reply;
 use crate::route::{bounds, modern_only};
@@ -244,7 +245,8 @@ impl Forward<'_> {
             return Err(Refusal::new(Reason::MethodNotAllowed, text));
         }
         let view = (self.leg.knowledge.clone(), self.face.clone());
-        let expected = Expected::session_stream(resumes, view);
+        let expected =
+            Expected::session_stream(resumes, view).watched(Some(Watch::of_session(self)));
         if !status.is_success() {
             return self.refused(ward, status, &headers, &expected).await;
         }

@@ -11,6 +11,7 @@ use crate::call::Ask;
 use crate::frame::Framed;
 use crate::gate::Gate;
 use crate::http_sse::lane::Lane;
+use crate::ledger::Ledger;
 use crate::path;
 use crate::snapshot::Snapshot;
 use bytes::Bytes;
@@ -154,7 +155,7 @@ impl Carrier {
             return Err(crate::session::unknown());
         };
         let framed = Framed::for_agent(route.clone(), ask, self.lane.caller.clone());
-        self.onward(&snapshot, framed.in_session(Some(session))).await
+        self.onward(&snapshot, framed.in_session(Some(session)).repeated()).await
     }
 
     async fn onward(
@@ -162,7 +163,8 @@ impl Carrier {
         snapshot: &Arc<Snapshot>,
         framed: Framed,
     ) -> Result<Response<GateBody>, Refusal> {
-        let carried = path::onward(&self.gate, snapshot, framed);
+        let mut ledger = Ledger::default();
+        let carried = path::onward(&self.gate, snapshot, framed, &mut ledger);
         path::contained(&self.gate.panics, carried).await
     }
 

@@ -7,6 +7,7 @@ use crate::call::Ask;
 use crate::frame::Framed;
 use crate::gate::Gate;
 use crate::http_sse::lane::{Far, Lane, Work};
+use crate::ledger::Ledger;
 use crate::path;
 use crate::session::Bounds;
 use crate::snapshot::Snapshot;
@@ -194,7 +195,8 @@ async fn end_session(gate: Arc<Gate>, lane: Arc<Lane>, id: HeaderValue) {
     // A route that is gone took its sessions' way with it: they end by their own time.
     let Some(route) = snapshot.routes.get(lane.route.as_str()) else { return };
     let framed = Framed::for_agent(route.clone(), Ask::End, lane.caller.clone());
-    let ended = path::onward(&gate, &snapshot, framed.in_session(Some(id)));
+    let mut ledger = Ledger::default();
+    let ended = path::onward(&gate, &snapshot, framed.in_session(Some(id)), &mut ledger);
     if let Err(refusal) = path::contained(&gate.panics, ended).await {
         tracing::debug!(reason = refusal.reason.code(), "session not ended");
     }

@@ -4,11 +4,15 @@ use super::audience::Audience;
 use super::catalog::{Need, Stock};
 use super::shelf::{self, Place};
 use super::{Front, HERE, negotiated};
+use crate::absence;
+pub(super) use crate::absence::error;
 use crate::body::GateBody;
 use crate::call::Post;
+use crate::permit::{self, Sight};
 use crate::reply;
 use crate::seal::Purpose;
 use crate::session::Held;
+use crate::subject::Absent;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use std::sync::Arc;
@@ -18,6 +22,7 @@ use tollgate_core::bounds::{
     RESTORED_INITIALIZE_BYTES_MAX, START_WAIT_SECS,
 };
 use tollgate_core::ids::{EndpointId, UpstreamSessionId};
+use tollgate_core::party::Item;
 use tollgate_core::refusal::{Reason, Refusal};
 use tollgate_core::sessions::Home;
 use tollgate_mcp::era::{Era, modern};
@@ -146,13 +151,40 @@ impl Front<'_> {
         let stocks = self.stocks(audience, Need::List(kind), wait).await;
         let legs = &self.call.route.legs;
         let merged = self.plan.shelf.merged(self.plan, legs, (audience, kind), &stocks);
-        let (page, next) = merged.page(at);
-        let cursor = next.map(|next| self.seal(kind, next)).transpose()?;
         let fresh = shelf::ttl_millis(&stocks, kind, self.gate.clock.now());
         let caching = (audience.era == Era::Modern).then_some((fresh, merged.is_public));
+        if let Some(book) = self.snapshot.permit.enforced() {
+            let sight = Sight::new(Some(&**book), self.party(), &self.call.route.path);
+            let shows = |place: Place| self.shows(&sight, (kind, place), &stocks);
+            let (items, next) = merged.page_of(at, shows);
+            let cursor = next.map(|next| self.seal(kind, next)).transpose()?;
+            // What one caller sees is for nobody else.
+            let caching = caching.map(|(fresh, _)| (fresh, false));
+            let page = render_page(kind, items.iter(), cursor.as_deref(), caching);
+            return Ok(result(post, message, &page));
+        }
+        let (page, next) = merged.page(at);
+        let cursor = next.map(|next| self.seal(kind, next)).transpose()?;
         let items = (!page.items.is_empty()).then_some(&page.items);
         let page = render_page(kind, items.into_iter(), cursor.as_deref(), caching);
         Ok(result(post, message, &page))
+    }
+
+    /// Whether the caller may see what stands at a place of a merged list.
+    fn shows(
+        &self,
+        sight: &Sight<'_>,
+        (kind, place): (ListKind, Place),
+        stocks: &[Arc<Stock>],
+    ) -> bool {
+        let leg = usize::from(place.leg);
+        let list = stocks.get(leg).and_then(|stock| stock.list(kind));
+        let item = list.and_then(|list| list.items.get(usize::try_from(place.item).ok()?));
+        let there = self.call.route.legs.get(leg).zip(item);
+        there.is_some_and(|(leg, item)| {
+            let (kind, upstream) = (permit::kind_of(kind), leg.upstream.name());
+            sight.shows(&Item { kind, upstream, name: &item.name })
+        })
     }
 
     fn seal(&self, kind: ListKind, place: Place) -> Result<String, Refusal> {
@@ -199,31 +231,7 @@ pub(super) fn result(post: &Post, message: &Message, result: &[u8]) -> Response<
     reply::json(StatusCode::OK, Bytes::from(whole))
 }
 
-/// A response with an error of the hub as a server: part of the conversation, not a refusal.
-pub(super) fn error(
-    post: &Post,
-    message: &Message,
-    (code, text): (i64, &str),
-    uri: Option<&str>,
-) -> Response<GateBody> {
-    let mut error = serde_json::json!({ "code": code, "message": text });
-    if let Some(uri) = uri {
-        error["data"] = serde_json::json!({ "uri": uri });
-    }
-    let id = id_of(post, message);
-    let error = error.to_string();
-    let whole =
-        [br#"{"jsonrpc":"2.0","id":"#, id, br#","error":"#, error.as_bytes(), b"}"].concat();
-    let status = match post.era {
-        Era::Legacy => None,
-        Era::Modern => modern::status_of(code).and_then(|status| StatusCode::from_u16(status).ok()),
-    };
-    reply::json(status.unwrap_or(StatusCode::OK), Bytes::from(whole))
-}
-
 /// The answer to a method that no hub has.
 pub(super) fn unknown_method(post: &Post, message: &Message) -> Response<GateBody> {
-    let name = message.method.map(|name| name.decode(&post.body)).unwrap_or_default();
-    let text = format!("unknown method `{name}`: a route with several servers has no such method");
-    error(post, message, (-32601, &text), None)
+    absence::answer(post, message, Absent::Method)
 }

@@ -28,7 +28,10 @@ impl Front<'_> {
     ) -> Result<Response<GateBody>, Refusal> {
         let stage = self.stage(Some(held.clone()), self.audience_of(held));
         let (out, body) = mpsc::channel(EVENTS_WAITING_MAX);
-        let mut wants_answer = false;
+        let mut wants_answer = !post.answered.is_empty();
+        if wants_answer {
+            tokio::spawn(say(post.answered.clone(), out.clone()));
+        }
         for (number, message) in post.all().iter().enumerate() {
             let Some((post, message)) = alone(post, (number, message)) else { continue };
             if message.kind == Kind::Request {
@@ -60,8 +63,19 @@ fn alone(post: &Post, (number, message): (usize, &Message)) -> Option<(Post, Mes
         version: post.version,
         params: Vec::new(),
         subjects: post.subjects.alone(number),
+        tabs: post.tabs.alone(number),
+        answered: Vec::new(),
     };
     Some((own, *message))
+}
+
+/// Writes answers that are ready.
+async fn say(answers: Vec<Bytes>, out: mpsc::Sender<Bytes>) {
+    for answer in answers {
+        if out.send(sse::encode(Some("message"), None, None, &answer)).await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Serves one request and writes what comes of it as events.

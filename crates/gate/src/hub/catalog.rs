@@ -20,10 +20,12 @@ use crate::gate::Gate;
 use crate::hub::audience::Audience;
 use crate::inquiry::Silence;
 use crate::knowledge::Knowledge;
+use crate::pins;
 use crate::upstream::Upstream;
 use arc_swap::ArcSwap;
 use fetch::Attendance;
 use parking_lot::Mutex;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
@@ -44,6 +46,8 @@ pub(crate) struct Catalog {
     changed: AtomicU8,
     /// Lists that somebody was shown without this upstream's part.
     missed: AtomicU8,
+    /// Whether its tools are pinned.
+    is_pinned: Arc<AtomicBool>,
     /// How often agents had reason to read each list again.
     news: [AtomicU64; 4],
     is_watched: AtomicBool,
@@ -120,12 +124,13 @@ enum Standing {
 }
 
 impl Catalog {
-    fn new(audience: Audience, now: Millis) -> Self {
+    fn new(audience: Audience, now: Millis, is_pinned: Arc<AtomicBool>) -> Self {
         Self {
             audience,
             stock: ArcSwap::default(),
             changed: AtomicU8::new(0),
             missed: AtomicU8::new(0),
+            is_pinned,
             news: Default::default(),
             is_watched: AtomicBool::new(false),
             is_late: AtomicBool::new(false),
@@ -242,15 +247,20 @@ impl Catalog {
             (Some(true), Some(_)) if self.changed.load(Ordering::Acquire) & bit(kind) != 0 => {
                 Standing::Lacks
             }
-            (Some(true), Some(list)) => self.age(list, now),
+            (Some(true), Some(list)) => self.age(kind, list, now),
         }
     }
 
     /// SPEC: 2026-07-28 server/utilities/caching: `ttlMs` says how long a list is fresh; a
     /// subscription to changes may take its place. Legacy servers say nothing about it.
-    fn age(&self, list: &List, now: Millis) -> Standing {
+    ///
+    /// Tools that are pinned are read again after the usual time whatever is said: what could have changed
+    /// is not to be left to the word of who changed it.
+    fn age(&self, kind: ListKind, list: &List, now: Millis) -> Standing {
         let age = now.since(list.taken);
+        let is_pinned = kind == ListKind::Tools && self.is_pinned.load(Ordering::Acquire);
         let fresh = match list.ttl_millis {
+            _ if is_pinned => LISTS_FRESH_MILLIS,
             _ if self.is_watched.load(Ordering::Relaxed) => LISTS_WATCHED_MILLIS,
             Some(ttl) => return if age < ttl { Standing::Serves } else { Standing::Lacks },
             None => LISTS_FRESH_MILLIS,
@@ -261,6 +271,14 @@ impl Catalog {
             Standing::Ages
         } else {
             Standing::Lacks
+        }
+    }
+
+    /// Has a list read again, beside whatever goes on.
+    pub(crate) fn read_again(self: &Arc<Self>, gate: &Arc<Gate>, there: There<'_>, kind: ListKind) {
+        let rests = gate.clock.now() < self.stock.load().rest_until;
+        if !rests {
+            drop(self.read(gate, there, Need::List(kind)));
         }
     }
 
@@ -294,47 +312,108 @@ impl Catalog {
     /// Keeps what went wrong, and lets the upstream rest a while, longer each time.
     fn note_outcome(&self, gate: &Gate, upstream: &Upstream, failed: Option<Silence>) {
         self.is_late.store(false, Ordering::Relaxed);
-        let mut stock = Stock::clone(&self.stock.load());
-        match failed {
-            None => {
-                if stock.silence.is_some() {
-                    tracing::info!(upstream = %upstream.name(), "its lists can be read again");
-                }
-                (stock.silence, stock.failures) = (None, 0);
+        let before = self.stock();
+        match &failed {
+            None if before.silence.is_some() => {
+                tracing::info!(upstream = %upstream.name(), "its lists can be read again");
             }
+            Some(silence) if before.silence.is_none() => {
+                let kept = before.lists.iter().flatten().count();
+                tracing::warn!(upstream = %upstream.name(), why = %silence, kept, "its lists cannot be read: agents go on with those that were kept");
+            }
+            None | Some(_) => {}
+        }
+        let now = gate.clock.now();
+        self.change(|stock| match &failed {
+            None => (stock.silence, stock.failures) = (None, 0),
             Some(silence) => {
-                if stock.silence.is_none() {
-                    let kept = stock.lists.iter().flatten().count();
-                    tracing::warn!(upstream = %upstream.name(), why = %silence, kept, "its lists cannot be read: agents go on with those that were kept");
-                }
                 stock.failures = stock.failures.saturating_add(1);
                 let rest = 500_u64.saturating_mul(1 << stock.failures.min(16));
-                stock.rest_until = Millis(gate.clock.now().0 + rest.min(LISTS_REST_MILLIS_MAX));
-                stock.silence = Some(silence);
+                stock.rest_until = Millis(now.0 + rest.min(LISTS_REST_MILLIS_MAX));
+                stock.silence = Some(silence.clone());
             }
-        }
-        self.stock.store(Arc::new(stock));
+        });
     }
 
     /// Puts a list that was read on the shelf. Agents are told if it is another than they were
     /// shown, unless the upstream had announced that, which they were told then.
-    fn shelve(&self, gate: &Gate, (kind, was_announced): (ListKind, bool), list: List) {
-        let mut stock = Stock::clone(&self.stock.load());
-        let slot = &mut stock.lists[kind as usize];
+    fn shelve(
+        &self,
+        gate: &Gate,
+        there: There<'_>,
+        (kind, was_announced): (ListKind, bool),
+        list: List,
+    ) {
         let was_missed = self.missed.fetch_and(!bit(kind), Ordering::AcqRel) & bit(kind) != 0;
-        let differs = slot.as_ref().map_or(was_missed, |old| old.stamp != list.stamp);
-        *slot = Some(Arc::new(list));
-        self.stock.store(Arc::new(stock));
+        let stamp = |stock: &Stock| stock.list(kind).map(|list| list.stamp);
+        let before = stamp(&self.stock());
+        self.put(kind, &Arc::new(list));
+        if kind == ListKind::Tools {
+            pins::settle(gate, (there.0.name(), there.1));
+        }
+        let now = stamp(&self.stock());
+        let differs = before.map_or(was_missed, |before| Some(before) != now);
+        if kind == ListKind::Tools && before != now {
+            gate.pins.note_names();
+        }
         if differs && !was_announced {
             self.news[kind as usize].fetch_add(1, Ordering::AcqRel);
             gate.news.tell();
         }
     }
 
+    /// Holds these tools back; whether agents see another list now, and have to be told.
+    fn hold_back(&self, held: &HashSet<Box<str>>) -> bool {
+        let kind = ListKind::Tools;
+        let stock = self.stock();
+        let Some(list) = stock.list(kind).filter(|list| list.whole().is_some()) else {
+            return false;
+        };
+        let settled = Arc::new(list.without(held));
+        let differs = settled.stamp != list.stamp;
+        if !differs && list.is_settled() {
+            return false;
+        }
+        // One that was read meanwhile is settled by who read it.
+        let is_news = differs && list.is_settled() && self.replace(kind, list, &settled);
+        if !list.is_settled() {
+            self.replace(kind, list, &settled);
+        }
+        if is_news {
+            self.news[kind as usize].fetch_add(1, Ordering::AcqRel);
+        }
+        is_news
+    }
+
+    fn put(&self, kind: ListKind, list: &Arc<List>) {
+        self.change(|stock| stock.lists[kind as usize] = Some(list.clone()));
+    }
+
+    /// Puts a list in the place of another, if that is still there.
+    fn replace(&self, kind: ListKind, old: &Arc<List>, new: &Arc<List>) -> bool {
+        let mut is_there = false;
+        self.change(|stock| {
+            let slot = &mut stock.lists[kind as usize];
+            is_there = slot.as_ref().is_some_and(|present| Arc::ptr_eq(present, old));
+            if is_there {
+                *slot = Some(new.clone());
+            }
+        });
+        is_there
+    }
+
+    /// Changes the stock. Who reads lists and who settles them may do so at the same time.
+    fn change(&self, mut how: impl FnMut(&mut Stock)) {
+        self.stock.rcu(|stock| {
+            let mut stock = Stock::clone(stock);
+            how(&mut stock);
+            stock
+        });
+    }
+
     fn note_offer(&self, offer: Offer) {
-        let mut stock = Stock::clone(&self.stock.load());
-        stock.offer = Some(Arc::new(offer));
-        self.stock.store(Arc::new(stock));
+        let offer = Arc::new(offer);
+        self.change(|stock| stock.offer = Some(offer.clone()));
     }
 }
 

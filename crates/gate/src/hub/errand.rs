@@ -7,12 +7,14 @@
 use super::catalog::Need;
 use super::plan::Owned;
 use super::{Front, answers};
+use crate::absence;
 use crate::body::GateBody;
 use crate::call::Post;
 use crate::listing;
 use crate::probe;
 use crate::reply;
 use crate::session::Held;
+use crate::subject::{Absent, Target};
 use http::{Response, StatusCode};
 use std::borrow::Cow;
 use std::time::Duration;
@@ -38,7 +40,9 @@ impl Front<'_> {
         };
         let name = shown.decode(&post.body);
         let found = self.owner(kind, &name, (post, message, held)).await;
-        let Some((leg, original)) = found else { return Ok(unknown(post, message, kind, &name)) };
+        let Some((leg, original)) = found else {
+            return Ok(absence::answer(post, message, absent_of(kind)));
+        };
         self.go((post, message), held, leg, (shown.span, &original)).await
     }
 
@@ -47,8 +51,14 @@ impl Front<'_> {
         &'n self,
         kind: ListKind,
         shown: &'n str,
-        about: (&Post, &Message, Option<&Held>),
+        about: (&'n Post, &Message, Option<&Held>),
     ) -> Option<(usize, Cow<'n, str>)> {
+        // What was judged is what is forwarded, whatever lists say by now.
+        match judged(about.0) {
+            Judged::Item(leg, name) => return Some((leg, Cow::Borrowed(name))),
+            Judged::Absent => return None,
+            Judged::Not => {}
+        }
         let owned = self.plan.named(kind, shown)?;
         match owned.name {
             Some(name) => Some((owned.leg, Cow::Borrowed(name))),
@@ -88,11 +98,20 @@ impl Front<'_> {
             return Ok(answers::error(post, message, (-32602, "`params.uri` is missing"), None));
         };
         let uri = shown.decode(&post.body);
-        match self.plan.located(&uri) {
+        match self.whose(post, &uri) {
             Some((leg, original)) => {
                 self.go((post, message), held, leg, (shown.span, &original)).await
             }
-            None => Ok(no_resource(post, message, &uri)),
+            None => Ok(absence::answer(post, message, Absent::Resource)),
+        }
+    }
+
+    /// Whose resource, or template, a URI is.
+    fn whose<'n>(&'n self, post: &'n Post, shown: &'n str) -> Option<(usize, Cow<'n, str>)> {
+        match judged(post) {
+            Judged::Item(leg, uri) => Some((leg, Cow::Borrowed(uri))),
+            Judged::Absent => None,
+            Judged::Not => self.plan.located(shown),
         }
     }
 
@@ -111,7 +130,7 @@ impl Front<'_> {
         if let Some((span, name)) = within("name") {
             let found = self.owner(ListKind::Prompts, &name, (post, message, held)).await;
             let Some((leg, original)) = found else {
-                return Ok(unknown(post, message, ListKind::Prompts, &name));
+                return Ok(absence::answer(post, message, Absent::Prompt));
             };
             return self.go((post, message), held, leg, (span, &original)).await;
         }
@@ -119,9 +138,9 @@ impl Front<'_> {
             let text = "`params.ref` names neither a prompt (`name`) nor a resource (`uri`)";
             return Ok(answers::error(post, message, (-32602, text), None));
         };
-        match self.plan.located(&uri) {
+        match self.whose(post, &uri) {
             Some((leg, original)) => self.go((post, message), held, leg, (span, &original)).await,
-            None => Ok(no_resource(post, message, &uri)),
+            None => Ok(absence::answer(post, message, Absent::Resource)),
         }
     }
 
@@ -139,10 +158,7 @@ impl Front<'_> {
             Some((leg, original)) => {
                 self.go((post, message), held, leg, (shown.span, &original)).await
             }
-            None => {
-                let text = format!("there is no task `{}`", id.escape_debug());
-                Ok(answers::error(post, message, (-32602, &text), None))
-            }
+            None => Ok(absence::answer(post, message, Absent::Task)),
         }
     }
 
@@ -243,6 +259,8 @@ pub(super) fn replaced(post: &Post, message: &Message, value: Span, text: &[u8])
         version: post.version,
         params: post.params.clone(),
         subjects: post.subjects.clone(),
+        tabs: post.tabs.clone(),
+        answered: Vec::new(),
     }
 }
 
@@ -250,23 +268,27 @@ fn accepted() -> Served {
     Ok(reply::empty(StatusCode::ACCEPTED))
 }
 
-/// SPEC: 2025-11-25 server/tools, Error Handling: an unknown tool is -32602.
-fn unknown(post: &Post, message: &Message, kind: ListKind, name: &str) -> Response<GateBody> {
-    let (what, method) = match kind {
-        ListKind::Prompts => ("prompt", "prompts/list"),
-        _ => ("tool", "tools/list"),
-    };
-    let name: String = name.chars().take(80).collect();
-    let text = format!("unknown {what} `{}`: `{method}` has the names", name.escape_debug());
-    answers::error(post, message, (-32602, &text), None)
+const fn absent_of(kind: ListKind) -> Absent {
+    match kind {
+        ListKind::Prompts => Absent::Prompt,
+        ListKind::Tools | ListKind::Resources | ListKind::Templates => Absent::Tool,
+    }
 }
 
-/// SPEC: 2025-11-25 server/resources, Error Handling: -32002; 2026-07-28: -32602.
-fn no_resource(post: &Post, message: &Message, uri: &str) -> Response<GateBody> {
-    let code = match post.era {
-        Era::Legacy => -32002,
-        Era::Modern => -32602,
-    };
-    let text = "resource not found: URIs here begin with `tollgate+`, as `resources/list` has them";
-    answers::error(post, message, (code, text), Some(uri))
+/// What was found out about the one message of a post before it came here.
+enum Judged<'a> {
+    /// Nothing: nobody asked.
+    Not,
+    /// What it acts on: the leg, and the name there.
+    Item(usize, &'a str),
+    /// That no upstream has what it names.
+    Absent,
+}
+
+fn judged(post: &Post) -> Judged<'_> {
+    match post.subjects.all() {
+        [Target::Item(subject)] => Judged::Item(subject.leg, subject.name.as_str()),
+        [Target::Absent(_)] => Judged::Absent,
+        _ => Judged::Not,
+    }
 }

@@ -43,6 +43,17 @@ pub(crate) struct Page {
     /// The items' JSON, joined by commas; empty for none.
     pub(crate) items: Bytes,
     starts: Place,
+    /// The place of each item, and where its JSON ends.
+    places: Vec<(Place, u32)>,
+}
+
+impl Page {
+    /// The items one by one, with their places.
+    fn each(&self) -> impl Iterator<Item = (Place, Bytes)> {
+        let starts = std::iter::once(0).chain(self.places.iter().map(|(_, end)| end + 1));
+        let spans = self.places.iter().zip(starts);
+        spans.map(|((place, end), start)| (*place, self.items.slice(start as usize..*end as usize)))
+    }
 }
 
 /// A place in a merged list: the leg, and the item in the leg's own list.
@@ -78,6 +89,25 @@ impl Merged {
         let index = behind.saturating_sub(1);
         let next = self.pages.get(index + 1).map(|page| page.starts);
         (&self.pages[index], next)
+    }
+
+    /// The same of only those items that are to be shown, and where the next of them is.
+    pub(crate) fn page_of(
+        &self,
+        at: Place,
+        shows: impl Fn(Place) -> bool,
+    ) -> (Vec<Bytes>, Option<Place>) {
+        let (mut items, mut bytes) = (Vec::new(), 0);
+        let all = self.pages.iter().flat_map(Page::each).filter(|(place, _)| *place >= at);
+        for (place, json) in all.filter(|(place, _)| shows(*place)) {
+            let is_full = items.len() >= PAGE_ITEMS_MAX || bytes + json.len() > PAGE_BYTES_MAX;
+            if is_full && !items.is_empty() {
+                return (items, Some(place));
+            }
+            bytes += json.len() + 1;
+            items.push(json);
+        }
+        (items, None)
     }
 }
 
@@ -168,33 +198,33 @@ fn items<'a>(
 struct Pages {
     done: Vec<Page>,
     items: Vec<u8>,
-    count: usize,
+    places: Vec<(Place, u32)>,
     starts: Place,
 }
 
 impl Pages {
     fn add(&mut self, at: Place, json: &[u8]) {
         let is_full =
-            self.count >= PAGE_ITEMS_MAX || self.items.len() + json.len() > PAGE_BYTES_MAX;
-        if is_full && self.count > 0 {
+            self.places.len() >= PAGE_ITEMS_MAX || self.items.len() + json.len() > PAGE_BYTES_MAX;
+        if is_full && !self.places.is_empty() {
             self.turn();
             self.starts = at;
         }
-        if self.count > 0 {
+        if !self.places.is_empty() {
             self.items.push(b',');
         }
         self.items.extend_from_slice(json);
-        self.count += 1;
+        self.places.push((at, u32::try_from(self.items.len()).unwrap_or(u32::MAX)));
     }
 
     fn turn(&mut self) {
         let items = Bytes::from(std::mem::take(&mut self.items));
-        self.done.push(Page { items, starts: self.starts });
-        self.count = 0;
+        let places = std::mem::take(&mut self.places);
+        self.done.push(Page { items, starts: self.starts, places });
     }
 
     fn finish(mut self) -> Vec<Page> {
-        if self.count > 0 || self.done.is_empty() {
+        if !self.places.is_empty() || self.done.is_empty() {
             self.turn();
         }
         self.done

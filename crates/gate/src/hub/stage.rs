@@ -7,6 +7,7 @@ use super::plan::Plan;
 use super::stream::TOLD;
 use crate::call::Call;
 use crate::gate::Gate;
+use crate::permit::{Sight, differing};
 use crate::session::Held;
 use crate::snapshot::{self, Leg, Snapshot};
 use std::sync::Arc;
@@ -102,6 +103,23 @@ impl Stage {
         settings(self) == settings(other)
             && own.len() == others.len()
             && own.iter().zip(others).all(is_same)
+    }
+
+    /// Which lists this stage's policy shows otherwise than another's, of what both have.
+    pub(super) fn shows_otherwise(&self, other: &Self) -> [bool; 3] {
+        let (own, others) = (self.snapshot.permit.book(), other.snapshot.permit.book());
+        let is_same = match (own, others) {
+            (Some(own), Some(others)) => Arc::ptr_eq(own, others),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if is_same {
+            return [false; 3];
+        }
+        let front = self.front();
+        let sight = |book| Sight::new(book, front.party(), &self.call.route.path);
+        let (own, others) = (own.map(|book| &**book), others.map(|book| &**book));
+        differing(&sight(own), &sight(others), &self.call.route)
     }
 
     /// The leg at an upstream, and its number; `None` if that is not on the hub.

@@ -213,6 +213,9 @@ impl Chorus {
         let Some(stage) = self.stage.renewed() else { return false };
         if !stage.shows_what(&self.stage) {
             (0..TOLD.len()).for_each(|at| self.note(at));
+        } else {
+            let differs = stage.shows_otherwise(&self.stage);
+            (0..TOLD.len()).filter(|at| differs[*at]).for_each(|at| self.note(at));
         }
         let left = self.reading.extract_if(.., |(upstream, _)| stage.leg(upstream).is_none());
         left.for_each(|(_, task)| task.abort());

@@ -52,6 +52,17 @@ pub(super) fn denied(facts: &DoorFacts, denied: Denied) -> Refusal {
     }
 }
 
+/// What was presented lacks scopes for one call; without identity, nobody could get them.
+pub(super) fn insufficient(facts: Option<&DoorFacts>, scopes: &[String]) -> Refusal {
+    match facts {
+        Some(facts) => denied(facts, Denied::Insufficient { scopes: scopes.to_vec() }),
+        None => {
+            let text = format!("this needs the scopes: {}", scopes.join(" "));
+            Refusal::new(Reason::ScopeInsufficient, text)
+        }
+    }
+}
+
 fn challenge(facts: &DoorFacts, error: Option<(Code, &str)>, scopes: &[String]) -> String {
     Challenge {
         resource_metadata: facts.metadata_url.clone(),

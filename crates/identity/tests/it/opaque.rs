@@ -43,6 +43,9 @@ async fn an_active_token_is_a_principal() {
     assert_eq!((&*proof.issuer, &*proof.subject, &*proof.client), (&*server.url, "alice", "agent"));
     assert_eq!((proof.user.as_deref(), proof.credential), (Some("alice"), Credential::Opaque));
     assert_eq!(proof.scopes.iter().map(|s| &**s).collect::<Vec<_>>(), ["read", "write"]);
+    assert!(
+        proof.claims.as_deref().is_some_and(|claims| claims.contains("\"token_type\":\"Bearer\""))
+    );
     let asked = &server.asked("/introspect")[0];
     assert_eq!(asked.body, "token=t&token_type_hint=access_token");
 }

@@ -524,6 +524,19 @@ async fn groups_are_found_where_the_operator_says() {
 }
 
 #[tokio::test]
+async fn a_proof_has_all_claims_as_they_were_verified_unless_they_are_too_large() {
+    let (server, key, house) = trusted(Alg::Es256).await;
+    let more = json!({ "tier": "gold", "quota": { "seats": [1, 2.5, null] } });
+    let claims = house.claims_but(&server.url, &more);
+    let proof = house.proof(&token(&key, &claims)).await;
+    let kept: Value = serde_json::from_str(proof.claims.as_deref().expect("claims")).expect("JSON");
+    assert_eq!(kept, claims);
+    let long = json!({ "tier": "x".repeat(8 * 1024) });
+    let proof = house.proof(&token(&key, &house.claims_but(&server.url, &long))).await;
+    assert_eq!(proof.claims, None);
+}
+
+#[tokio::test]
 async fn who_forges_does_not_learn_which_keys_there_are() {
     let (server, key, house) = trusted(Alg::Es256).await;
     let claims = house.claims(&server.url);

@@ -5,6 +5,8 @@
 
 mod budgets;
 
+mod giving_back;
+
 mod levels;
 
 mod promises;

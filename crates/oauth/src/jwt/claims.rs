@@ -27,6 +27,13 @@ impl Claims {
         json::object(json).map(Self::from)
     }
 
+    /// All of them as the JSON text of one object, unless that is longer than `bytes_max`.
+    #[must_use]
+    pub fn whole(&self, bytes_max: usize) -> Option<String> {
+        let text = serde_json::to_string(&self.members).ok()?;
+        (text.len() <= bytes_max).then_some(text)
+    }
+
     /// A text, if it is there.
     ///
     /// # Errors

@@ -11,11 +11,21 @@ mod vouching;
 
 mod issuer;
 
+mod callers;
+
+mod limits;
+
+mod budgets;
+
+mod policy;
+
 mod routes;
 
 mod curation;
 
 mod upstreams;
+
+mod pins;
 
 mod credential;
 
@@ -55,17 +65,24 @@ pub(super) struct Judged {
 pub(super) fn check(raw: &Root, reading: &mut Reading<'_>) -> Option<Judged> {
     let front = &raw.gate.value;
     let names = gate::names(raw, reading);
-    let Who { identity, issuer, store } = identity::who(raw, &names, reading);
+    let Who { identity, issuer } = identity::who(raw, &names, reading);
+    let store = store(raw, reading);
     let tls = front.tls.given().and_then(|tls| gate::tls(&tls.value, &tls.at, reading));
     gate::listeners(raw, reading);
     gate::public_url(raw, reading);
     let limits = gate::limits(front, reading);
     let sessions = sessions(&raw.sessions.value, reading);
     let upstreams = upstreams::upstreams(raw, &identity, reading);
+    let pins = pins::pins(raw, reading);
     let routes = routes::routes(raw, reading);
-    let quotas = None;
-    let usage = usage::usage(raw, quotas.as_ref(), reading);
+    let paths = routes.iter().map(|route| route.path.to_string());
+    let rule_names = callers::Names::new(&identity, paths);
+    let teams = limits::teams(raw, &rule_names, reading);
+    let has_prices = !raw.prices.is_absent();
+    let quotas = limits::quotas(raw, &teams, &rule_names, has_prices, reading);
+    let usage = usage::usage(raw, (quotas.as_ref(), &teams), reading);
     let ledger = usage::file(raw, usage.as_ref(), reading);
+    let policy = policy::policy(raw, &identity, &upstreams, reading);
     let settings = Settings {
         version: String::new(),
         listen: front.listen.value.0,
@@ -73,16 +90,28 @@ pub(super) fn check(raw: &Root, reading: &mut Reading<'_>) -> Option<Judged> {
         tls,
         names,
         identity,
-        policy: None,
+        policy,
         limits,
         quotas,
         usage,
         sessions,
         upstreams,
+        pins,
         routes,
         drain: front.timeouts.value.drain.value.0,
     };
     Some(Judged { settings, admin: raw.admin.value.listen.value.0, issuer, store, ledger })
+}
+
+/// Whether anything is configured that must be kept.
+fn is_stored(raw: &Root) -> bool {
+    identity::is_required(raw) || pins::are_kept(raw)
+}
+
+/// The file of the store, where anything is kept.
+fn store(raw: &Root, reading: &Reading<'_>) -> Option<PathBuf> {
+    let embedded = &raw.stores.value.embedded.value.value;
+    is_stored(raw).then(|| reading.whole_path(embedded))
 }
 
 fn sessions(raw: &Sessions, reading: &mut Reading<'_>) -> SessionSettings {

@@ -5,16 +5,27 @@
 
 mod credential;
 
+mod gate;
+
 mod identity;
 
 mod issuer;
 
 mod usage;
 
+mod limits;
+mod pins;
+
+mod policy;
+
 pub(super) use credential::{Credential, Exchange, TokenRequest};
+pub(super) use gate::{Gate, GateTls};
 pub(super) use identity::RouteIdentity;
 pub(super) use identity::{Identity, Introspection, Issuer, KeysPlace, PrivateKey};
 pub(super) use issuer::{Life, OwnIssuer, Provider, Registration, Stores, Workload};
+pub(super) use limits::{Budget, LimitRule, Quota, Quotas, Rate, ResultCap, Team};
+pub(super) use pins::Pins;
+pub(super) use policy::{Binding, Policy, Role};
 pub(super) use usage::{Price, Prices, Usage};
 
 use crate::config::collections::{List, OffOr, Table, WordOr};
@@ -24,9 +35,7 @@ use crate::config::programs::{Program, Sharing, Variable, Word};
 use crate::config::reading::Reading;
 use crate::config::scalars::{Address, Count, Flag, Size, Span, Text};
 use crate::config::tree::Node;
-use crate::config::values::{
-    Check, ClientAuth, Era, FilePath, HostName, Loss, OriginName, Pattern, Prose, SealKey, Web,
-};
+use crate::config::values::{Check, Era, FilePath, Loss, Pattern, Prose, SealKey, Web};
 use serde_json::Value;
 use tollgate_core::bounds;
 
@@ -47,7 +56,8 @@ section! {
         /// it, callers must prove who they are, and its tokens are accepted.
         issuer: Key<OwnIssuer>,
         /// Where things are kept: agents, API keys, accounts, grants, signing keys and revocations with `identity` or `issuer`,
-        /// rows of usage with `usage` or `prices`; sessions are kept in memory. Changing it needs a restart.
+        /// pins of tools with `pins`, rows of usage with `usage` or `prices`; sessions are kept in memory. Changing it needs a
+        /// restart.
         stores: Set<Stores> = Stores::default(),
         /// How calls are counted, and whether that is written down.
         usage: Key<Usage>,
@@ -59,88 +69,17 @@ section! {
         upstreams: Needed<Table<Upstream>>,
         /// The paths on the gate, and what each offers: `/mcp: { upstreams: [search] }`.
         routes: Needed<Table<Route>>,
+        /// How much callers may use: rates of requests and tokens, calls at once, budgets. Without it, as much as they like.
+        limits: Key<Quotas>,
+        /// Teams, for limits and budgets and for whom usage is put down to: `{ research: { groups: [research] } }`. A caller
+        /// belongs to the first that fits. At most 1,024.
+        teams: Key<Table<Team>>,
+        /// Who may call what. Without it every caller may call everything.
+        policy: Key<Policy>,
     }
     later {
-        "policy" => LATER,
-        "limits" => "remove it; rates and token budgets will come with a later version. Caps on sizes and connections are in `gate.limits`",
         "telemetry" => LATER,
         "audit" => LATER,
-    }
-}
-
-section! {
-    /// The public listener.
-    Gate {
-        /// Where agents connect: IP address and port. Port 0 takes a free one, printed at start. Anything but loopback
-        /// needs `identity` or `issuer`, and `hosts` or `public_url`. Changing it needs a restart.
-        listen: Set<Address> = Address::loopback(8080),
-        /// The URL agents use, where it is not simply the address listened on. With the path of a route behind it, it is
-        /// what tokens are for.
-        public_url: Key<Web>,
-        /// Serve TLS with this certificate. Without it the gate serves clear text.
-        tls: Key<GateTls>,
-        /// Accepted `Host` values, which stops DNS rebinding. A name without a port matches any port; `*` accepts any.
-        /// Default: the host of `public_url`, and `localhost`, `127.0.0.1` and `[::1]` while listening on loopback.
-        hosts: Key<List<HostName>>,
-        /// Accepted `Origin` values of browsers, besides origins whose host is one of `hosts`; `*` accepts any.
-        origins: Set<List<OriginName>> = List::default(),
-        /// Caps on what agents may send and hold.
-        limits: Set<GateLimits> = GateLimits::default(),
-        /// Deadlines towards agents.
-        timeouts: Set<GateTimeouts> = GateTimeouts::default(),
-    }
-}
-
-section! {
-    /// Certificates of the gate. Files are read again when they change.
-    GateTls {
-        /// PEM file with the certificate chain, the gate's own first.
-        cert: Needed<FilePath>,
-        /// PEM file with the private key.
-        key: Needed<FilePath>,
-        /// PEM file with the certificate authorities that sign client certificates.
-        client_ca: Key<FilePath>,
-        /// Whether clients must present a certificate signed by `client_ca` (`required`, the default with `client_ca`)
-        /// or may (`optional`).
-        client_auth: Key<ClientAuth>,
-    }
-}
-
-section! {
-    /// Caps on what agents may send and hold.
-    GateLimits {
-        /// Longest request body; more is answered 413. From `1KiB` to `256MiB`.
-        request_bytes: Set<Size> = Size(bounds::REQUEST_BYTES_MAX),
-        /// Longest JSON reply, and longest single event of a stream, taken from an upstream. From `1KiB` to `1GiB`.
-        reply_bytes: Set<Size> = Size(bounds::REPLY_BYTES_MAX),
-        /// Deepest nesting of a request body. From 8 to 128.
-        json_depth: Set<Count> = Count(bounds::JSON_DEPTH_MAX.into()),
-        /// Open connections from agents. From 1 to 1,000,000.
-        connections: Set<Count> = Count(bounds::CONNECTIONS_MAX),
-        /// Open event streams of one caller. From 1 to 1,000,000.
-        streams_per_caller: Set<Count> = Count(bounds::STREAMS_PER_CALLER_MAX),
-    }
-}
-
-section! {
-    /// Deadlines towards agents.
-    GateTimeouts {
-        /// Time for a request head, from its first byte.
-        head: Set<Span> = Span::secs(bounds::HEAD_SECS),
-        /// Time for a whole request body.
-        body: Set<Span> = Span::secs(bounds::BODY_SECS),
-        /// Longest pause within a request body. At most `body`.
-        body_pause: Set<Span> = Span::secs(bounds::BODY_PAUSE_SECS),
-        /// Time for a TLS handshake.
-        handshake: Set<Span> = Span::secs(bounds::HANDSHAKE_SECS),
-        /// A connection without a request is closed after this time.
-        keepalive: Set<Span> = Span::secs(bounds::KEEPALIVE_SECS),
-        /// An agent that takes no bytes for this long while there are some for it is disconnected.
-        write_stall: Set<Span> = Span::secs(bounds::WRITE_STALL_SECS),
-        /// A silent event stream carries a comment every so often, so that proxies in between keep it open.
-        stream_keepalive: Set<Span> = Span::secs(bounds::STREAM_KEEPALIVE_SECS),
-        /// Time for calls in flight to finish after SIGTERM.
-        drain: Set<Span> = Span::secs(bounds::DRAIN_SECS),
     }
 }
 
@@ -190,6 +129,8 @@ section! {
         /// The gate's own credential towards this upstream. The caller's is never sent on. Not with `stdio`, whose
         /// credentials belong into `env`.
         credential: Key<Credential>,
+        /// Pinning of its tools. Without it they are offered as they come.
+        pins: Key<Pins>,
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod identity;
 
+mod limits;
+
 mod routes;
 
 mod upstreams;

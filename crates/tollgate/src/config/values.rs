@@ -238,6 +238,24 @@ words! {
     }
 }
 
+words! {
+    /// Who approves tools that are seen first.
+    Trust {
+        #[default]
+        FirstUse = "first-use",
+        Approve = "approve",
+    }
+}
+
+words! {
+    /// What becomes of tools that were not approved as they are.
+    Treatment {
+        #[default]
+        Quarantine = "quarantine",
+        Flag = "flag",
+    }
+}
+
 /// How an endpoint is asked for its health.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Check {

@@ -37,8 +37,9 @@ pub(crate) async fn settle(checked: &Checked) -> anyhow::Result<Option<LetIn>> {
     let store = Embedded::open(file).await?;
     let clock = SystemClock::default();
     let now = clock.unix_secs();
-    let stores = store.stores();
-    let records = Records { checked: checked.clone(), stores, clock, entropy: SystemEntropy, now };
+    let (stores, pins) = (store.stores(), store.pins());
+    let checked = checked.clone();
+    let records = Records { checked, stores, pins, clock, entropy: SystemEntropy, now };
     let agent = AddAgentArgs {
         name: NAME.to_owned(),
         proof: ProofArgs {

@@ -4,9 +4,11 @@
 
 use super::Catalog;
 use crate::hub::audience::Audience;
+use crate::pins::Listed;
 use parking_lot::Mutex;
+use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tollgate_core::bounds::{AUDIENCE_KEPT_SECS, AUDIENCES_MAX, CATALOG_IDLE_SECS, PROCESSES_MAX};
 use tollgate_core::clock::Millis;
 use tollgate_mcp::hub::items::ListKind;
@@ -16,6 +18,8 @@ use tollgate_mcp::hub::items::ListKind;
 pub(crate) struct Catalogs {
     // A plain mutex: held for a look at a handful of entries.
     known: Mutex<Vec<Arc<Catalog>>>,
+    /// Whether its tools are pinned.
+    is_pinned: Arc<AtomicBool>,
 }
 
 impl Catalogs {
@@ -44,9 +48,34 @@ impl Catalogs {
                 known.swap_remove(at);
             }
         }
-        let catalog = Arc::new(Catalog::new(audience, now));
+        let catalog = Arc::new(Catalog::new(audience, now, self.is_pinned.clone()));
         known.push(catalog.clone());
         catalog
+    }
+
+    /// Tools are pinned from here on, or are no more: they are read again either way.
+    pub(crate) fn pin(&self, is_pinned: bool) {
+        self.is_pinned.store(is_pinned, Ordering::Release);
+        self.note_changed(ListKind::Tools);
+    }
+
+    /// The tools of each audience that are pinned, those that are held back too.
+    pub(crate) fn listed_tools(&self) -> Vec<Arc<[Listed]>> {
+        let lists = self.known.lock().iter().map(|catalog| catalog.stock()).collect::<Vec<_>>();
+        lists.iter().filter_map(|stock| stock.list(ListKind::Tools)?.whole()).collect()
+    }
+
+    /// Holds these tools back from every audience, and no others; whether any sees another list now.
+    pub(crate) fn hold_back(&self, held: &HashSet<Box<str>>) -> bool {
+        let known = self.known.lock().clone();
+        known.iter().filter(|catalog| catalog.hold_back(held)).count() > 0
+    }
+
+    /// The names in the lists of a kind, of all audiences.
+    pub(crate) fn names(&self, kind: ListKind) -> HashSet<Box<str>> {
+        let stocks: Vec<_> = self.known.lock().iter().map(|catalog| catalog.stock()).collect();
+        let lists = stocks.iter().filter_map(|stock| stock.list(kind));
+        lists.flat_map(|list| &list.items).map(|item| item.name.as_str().into()).collect()
     }
 
     /// The upstream said that a list changed: every audience reads it again.

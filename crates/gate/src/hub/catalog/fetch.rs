@@ -117,6 +117,7 @@ async fn attended(
     };
     let Need::List(kind) = need else { return Ok(()) };
     if catalog.stock().offers(kind) != Some(true) {
+        note_names(there, kind);
         return Ok(());
     }
     // First the stream, then the list: what changes in between is heard of.
@@ -126,7 +127,11 @@ async fn attended(
     let was_announced = changed & bit(kind) != 0;
     let read = list(gate, there, (present, &catalog.audience), kind).await;
     match read {
-        Ok(list) => catalog.shelve(gate, (kind, was_announced), list),
+        Ok(list) => {
+            let list = pinned(gate, there, kind, list).await;
+            catalog.shelve(gate, there, (kind, was_announced), list);
+            note_names(there, kind);
+        }
         Err(silence) => {
             if was_announced {
                 catalog.changed.fetch_or(bit(kind), Ordering::AcqRel);
@@ -135,6 +140,22 @@ async fn attended(
         }
     }
     Ok(())
+}
+
+/// The list with its tools pinned, where they are. The store is told first.
+async fn pinned(gate: &Gate, (upstream, knowledge): There<'_>, kind: ListKind, list: List) -> List {
+    let book = knowledge.pins();
+    let Some(settings) = book.settings().filter(|_| kind == ListKind::Tools) else { return list };
+    let (list, seen) = list.pinned(|tool| book.offers(tool));
+    let store = (gate.pins.store.as_ref(), &*gate.clock);
+    book.note((upstream.name(), &settings), store, seen).await;
+    book.note_read();
+    list
+}
+
+/// Has it known what the upstream has.
+fn note_names((_, knowledge): There<'_>, kind: ListKind) {
+    knowledge.roster().renew(kind, knowledge.catalogs().names(kind));
 }
 
 /// Introduces the gate.

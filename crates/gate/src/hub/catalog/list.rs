@@ -1,8 +1,11 @@
 //! One list of one upstream, whole: all its pages, within bounds.
 
-use std::collections::HashMap;
+use crate::pins::Listed;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
 use tollgate_core::clock::Millis;
+use tollgate_core::stores::Seen;
 use tollgate_mcp::hub::items::{Item, ListPage};
 use tollgate_mcp::hub::naming;
 
@@ -19,15 +22,66 @@ pub(crate) struct List {
     pub(crate) is_public: bool,
     /// Equal for lists of equal contents.
     pub(crate) stamp: u64,
+    upstream: Arc<str>,
     odd: HashMap<String, usize>,
     refused: usize,
     cut: Option<&'static str>,
+    /// Where tools are pinned: all of them, of which `items` are those that are offered.
+    whole: Option<Arc<[Listed]>>,
+    /// Whether they were compared with their pins.
+    is_settled: bool,
 }
 
 impl List {
     /// The item that agents see as `shown`, where that is not simply its name with a prefix.
     pub(crate) fn odd(&self, shown: &str) -> Option<&Item> {
         self.items.get(*self.odd.get(shown)?)
+    }
+
+    /// All its tools, where they are pinned.
+    pub(crate) fn whole(&self) -> Option<Arc<[Listed]>> {
+        self.whole.clone()
+    }
+
+    /// Whether its tools were compared with their pins since it was read.
+    pub(crate) const fn is_settled(&self) -> bool {
+        self.is_settled
+    }
+
+    /// The same list with its tools pinned, and what is to be told to their store. It shows only what was
+    /// offered before, until it is settled.
+    pub(crate) fn pinned(self, offers: impl Fn(&Listed) -> bool) -> (Self, Vec<Seen>) {
+        let (listed, seen): (Vec<_>, Vec<_>) = self.items.iter().cloned().map(Listed::of).unzip();
+        let whole = Some(Arc::from(listed));
+        let list = Self { whole, is_settled: false, ..self };
+        (list.showing(offers), seen.into_iter().flatten().collect())
+    }
+
+    /// The same list without these tools.
+    pub(crate) fn without(&self, held: &HashSet<Box<str>>) -> Self {
+        let list =
+            self.showing(|tool| tool.digest.is_some() && !held.contains(tool.item.name.as_str()));
+        Self { is_settled: true, ..list }
+    }
+
+    fn showing(&self, shows: impl Fn(&Listed) -> bool) -> Self {
+        let whole = self.whole.as_deref().unwrap_or_default();
+        let items: Vec<Item> =
+            whole.iter().filter(|tool| shows(tool)).map(|tool| tool.item.clone()).collect();
+        let (stamp, odd) = indexed(&self.upstream, &items);
+        Self {
+            items,
+            taken: self.taken,
+            ttl_millis: self.ttl_millis,
+            is_public: self.is_public,
+            stamp,
+            upstream: self.upstream.clone(),
+            odd,
+            refused: self.refused,
+            cut: self.cut,
+            whole: self.whole.clone(),
+            is_settled: self.is_settled,
+        }
     }
 
     /// What is wrong with it.
@@ -109,16 +163,10 @@ impl Gathering {
         if let Some(why) = cut {
             tracing::warn!(upstream = %self.upstream, why, kept = self.items.len(), "a list was cut");
         }
-        let mut hasher = DefaultHasher::new();
-        let mut odd = HashMap::new();
-        for (at, item) in self.items.iter().enumerate() {
-            item.json.hash(&mut hasher);
-            if !naming::is_plain(&self.upstream, &item.name) {
-                odd.insert(naming::join(&self.upstream, &item.name), at);
-            }
-        }
+        let (stamp, odd) = indexed(&self.upstream, &self.items);
         List {
-            stamp: hasher.finish(),
+            stamp,
+            upstream: self.upstream.into(),
             items: self.items,
             taken,
             ttl_millis: self.ttl_millis,
@@ -126,6 +174,21 @@ impl Gathering {
             odd,
             refused: self.refused,
             cut,
+            whole: None,
+            is_settled: true,
         }
     }
+}
+
+/// A list's stamp, and its odd names.
+fn indexed(upstream: &str, items: &[Item]) -> (u64, HashMap<String, usize>) {
+    let mut hasher = DefaultHasher::new();
+    let mut odd = HashMap::new();
+    for (at, item) in items.iter().enumerate() {
+        item.json.hash(&mut hasher);
+        if !naming::is_plain(upstream, &item.name) {
+            odd.insert(naming::join(upstream, &item.name), at);
+        }
+    }
+    (hasher.finish(), odd)
 }

@@ -4,7 +4,7 @@
 //!
 //! Next: `vouching.rs` for those who vouch, `issuer.rs` for the gate's own authorization server.
 
-use crate::config::checking::{gate, issuer, span_in, vouching};
+use crate::config::checking::{gate, is_stored, issuer, span_in, vouching};
 use crate::config::collections::{List, Row, WordOr};
 use crate::config::cover::shown_name;
 use crate::config::decode::{At, Key, listed, nearest};
@@ -13,7 +13,6 @@ use crate::config::raw::{Identity, Root, Route, RouteIdentity};
 use crate::config::reading::Reading;
 use crate::config::report::Pos;
 use crate::config::values::is_loopback;
-use std::path::PathBuf;
 use tollgate_core::bounds::identity::{LEEWAY_SECS, TOKEN_BELIEVED_SECS};
 use tollgate_gate::settings::{Access, IdentitySettings, NamePolicy};
 use tollgate_identity::settings::{self as identity, Door, TokenSettings};
@@ -33,7 +32,6 @@ pub(super) const BELIEVED_SECS_MAX: u64 = 600;
 pub(super) struct Who {
     pub(super) identity: IdentitySettings,
     pub(super) issuer: Option<IssuerSettings>,
-    pub(super) store: Option<PathBuf>,
 }
 
 /// Whether callers must prove who they are.
@@ -43,7 +41,7 @@ pub(super) fn is_required(raw: &Root) -> bool {
 }
 
 pub(super) fn who(raw: &Root, names: &NamePolicy, reading: &mut Reading<'_>) -> Who {
-    let unkept = |identity| Who { identity, issuer: None, store: None };
+    let unkept = |identity| Who { identity, issuer: None };
     let identity = match raw.identity.given() {
         Some(At { value: WordOr::Word(_), at }) => {
             if !raw.issuer.is_absent() {
@@ -73,11 +71,9 @@ pub(super) fn who(raw: &Root, names: &NamePolicy, reading: &mut Reading<'_>) -> 
         issuer::paths(raw, reading);
         issuer::issuer(&own.value, url, resources(&doors), reading)
     });
-    let embedded = &raw.stores.value.embedded.value.value;
     Who {
         identity: IdentitySettings::Required(Box::new(Access { identity: settings, doors })),
         issuer,
-        store: Some(reading.whole_path(embedded)),
     }
 }
 
@@ -94,9 +90,13 @@ fn loopback_only(raw: &Root, reading: &mut Reading<'_>) {
 
 /// What only means something where callers prove who they are.
 fn needless(raw: &Root, reading: &mut Reading<'_>) {
-    let is_stored = !raw.issuer.is_absent() || !raw.usage.is_absent() || !raw.prices.is_absent();
-    if let Some(at) = raw.stores.at.as_ref().filter(|_| !is_stored) {
-        let text = "nothing is stored without a section `identity`, `issuer`, `usage` or `prices`";
+    let is_used = !raw.issuer.is_absent()
+        || !raw.usage.is_absent()
+        || !raw.prices.is_absent()
+        || is_stored(raw);
+    if let Some(at) = raw.stores.at.as_ref().filter(|_| !is_used) {
+        let text =
+            "nothing is stored without a section `identity`, `issuer`, `pins`, `usage` or `prices`";
         reading.warn(at, text);
     }
     for row in raw.routes.given().map(|routes| routes.value.0.as_slice()).unwrap_or_default() {

@@ -1,12 +1,13 @@
 //! Checks of metering and of the price book: upstreams that are there, names that are one entry's, days
 //! in their order, and entries that could never price anything.
 
-use crate::config::billing::{EstimatorWord, OnFailureWord, Priced, TrustWord};
+use crate::config::billing::{EstimatorWord, OnFailureWord, TrustWord};
 use crate::config::collections::List;
 use crate::config::decode::{At, Set, listed, nearest};
 use crate::config::raw::{Price, Prices, Root, Usage};
 use crate::config::reading::Reading;
 use crate::config::report::Pos;
+use crate::config::rules::ItemPattern;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use tollgate_core::bounds::usage::{PRICE_ENTRIES_MAX, PRICE_ITEMS_MAX};
 use tollgate_core::party::ItemKind;
 use tollgate_limits::settings::LimitSettings;
 use tollgate_rules::items::ItemGlob;
+use tollgate_rules::teams::Teams;
 use tollgate_usage::settings::{
     Estimator, OnFailure, PriceEntry, PriceSettings, Trust, UsageSettings,
 };
@@ -24,7 +26,7 @@ const RETAIN_DAYS_MAX: usize = 36_500;
 /// What is metered; `None` where nothing in the file needs it.
 pub(super) fn usage(
     raw: &Root,
-    quotas: Option<&LimitSettings>,
+    (quotas, teams): (Option<&LimitSettings>, &Teams),
     reading: &mut Reading<'_>,
 ) -> Option<UsageSettings> {
     let is_wanted = !raw.usage.is_absent() || !raw.prices.is_absent();
@@ -43,15 +45,6 @@ pub(super) fn usage(
         );
     }
     let prices = raw.prices.given().map(|prices| book(&prices.value, raw, reading));
-    let has_money = budgets.iter().any(|budget| budget.money_micros.is_some());
-    if has_money && raw.prices.is_absent() {
-        let at = raw.usage.given().map(|usage| usage.at.clone()).unwrap_or_default();
-        reading.wrong(
-            &at,
-            "a budget counts money, and nothing has a price",
-            "add a section `prices`, or count tokens or calls",
-        );
-    }
     Some(UsageSettings {
         estimator: match keys.estimator.value {
             EstimatorWord::Bytes => Estimator::Bytes,
@@ -60,7 +53,7 @@ pub(super) fn usage(
         },
         reported: reported(keys, raw, reading),
         prices: prices.unwrap_or_else(nothing_priced),
-        teams: quotas.map(|quotas| quotas.teams.clone()).unwrap_or_default(),
+        teams: teams.clone(),
         has_ledger: is_kept && (is_wanted || !budgets.is_empty()),
         on_failure: match keys.on_failure.value {
             OnFailureWord::Open => OnFailure::Open,
@@ -200,14 +193,14 @@ fn items(
     known: &[&str],
     reading: &mut Reading<'_>,
 ) -> Vec<(Option<ItemKind>, ItemGlob)> {
-    let lists: [(ItemKind, &Set<List<Priced>>); 3] = [
+    let lists: [(ItemKind, &Set<List<ItemPattern>>); 3] = [
         (ItemKind::Tool, &price.tools),
         (ItemKind::Prompt, &price.prompts),
         (ItemKind::Resource, &price.resources),
     ];
     let mut items = Vec::new();
     for (kind, list) in lists {
-        for At { value: Priced(glob), at } in &list.value.0 {
+        for At { value: ItemPattern(glob), at } in &list.value.0 {
             if !known.iter().any(|name| glob.upstream().matches(name)) {
                 reading.warn(at, format!("`{glob}` fits no upstream of this file"));
             }
