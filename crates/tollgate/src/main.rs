@@ -46,6 +46,9 @@ mod users;
 
 mod keys;
 
+mod usage;
+
+mod ledger;
 mod pins;
 
 use clap::{CommandFactory as _, Parser as _};
@@ -82,6 +85,7 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Agents(args) => return agents::run(args),
         Command::Users(args) => return users::run(args),
         Command::Keys(args) => return keys::run(args),
+        Command::Usage(args) => return usage::run(args),
         Command::Pins(args) => return pins::run(args),
         Command::Schema => schema::run()?,
         Command::Completions(args) => {
