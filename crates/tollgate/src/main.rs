@@ -14,6 +14,8 @@ mod identity;
 
 mod report;
 
+mod notices;
+
 mod demo;
 
 mod check;
