@@ -88,6 +88,22 @@ mod mirror;
 #[cfg(test)]
 mod misrouting;
 #[cfg(test)]
+mod pins_changes;
+#[cfg(test)]
+mod pins_house;
+#[cfg(test)]
+mod pins_modes;
+#[cfg(test)]
+mod pins_store;
+#[cfg(test)]
+mod policy_calls;
+#[cfg(test)]
+mod policy_lists;
+#[cfg(test)]
+mod policy_streams;
+#[cfg(test)]
+mod policy_yard;
+#[cfg(test)]
 mod recovery;
 #[cfg(test)]
 mod reload;
