@@ -84,6 +84,12 @@ pub struct BudgetStatus {
     pub since: i64,
     /// When the next begins.
     pub until: i64,
+    /// Most tokens in a period; `null` where they are not limited. The same for the next two.
+    pub tokens_max: Option<u64>,
+    /// Most calls.
+    pub calls_max: Option<u64>,
+    /// Most money, in millionths of the price book's currency.
+    pub money_micros_max: Option<u64>,
     /// What was used, most first.
     pub used: Vec<BudgetUse>,
     /// Calls it refused.

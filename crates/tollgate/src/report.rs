@@ -132,6 +132,9 @@ fn budgets(usage: &UseStatus) -> Vec<BudgetStatus> {
         per: budget.per.clone(),
         since: budget.since,
         until: budget.until,
+        tokens_max: budget.tokens,
+        calls_max: budget.calls,
+        money_micros_max: budget.money_micros,
         used: budget
             .used
             .iter()
