@@ -103,6 +103,8 @@ mod stdio_sharing;
 mod streams;
 #[cfg(test)]
 mod upstream_tokens;
+#[cfg(test)]
+mod usage_ledger;
 
 /// The gate under test.
 #[cfg(test)]
