@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Instant;
 use tollgate_console::{
     Asking, BudgetStatus, BudgetUse, EndpointState, EndpointStatus, GateStatus, LimitStatus,
-    RouteStatus, Status, Subject, UpstreamStatus, UsageStatus,
+    PinStatus, RouteStatus, Status, Subject, UpstreamStatus, UsageStatus,
 };
 use tollgate_core::stores::UsageLedger;
 use tollgate_gate::gate::{Gate, UseStatus};
 use tollgate_gate::knowledge::{Found, Knowledge};
 use tollgate_gate::listen::Control;
+use tollgate_gate::pins::PinCounts;
 use tollgate_gate::settings::{IdentitySettings, Settings, UpstreamEra};
 use tollgate_gate::snapshot::Snapshot;
 use tollgate_gate::upstream::{self, Upstream};
@@ -187,8 +188,15 @@ fn upstream(snapshot: &Snapshot, upstream: &Arc<Upstream>) -> UpstreamStatus {
         keeps_sessions: known.is_some_and(Knowledge::mints_sessions),
         messages_dropped: known.map_or(0, Knowledge::dropped),
         lists_trouble: known.and_then(Knowledge::lists_trouble).map(|why| why.to_string()),
+        pins: known.and_then(|known| known.pins().counts()).map(pins),
         endpoints: upstream.status().into_iter().map(endpoint).collect(),
     }
+}
+
+fn pins(counts: PinCounts) -> PinStatus {
+    let PinCounts { approved, changed, new, suspicious, quarantined, flagged, names, trouble } =
+        counts;
+    PinStatus { approved, changed, new, suspicious, quarantined, flagged, names, trouble }
 }
 
 fn era(upstream: &Upstream, known: Option<&Knowledge>) -> &'static str {

@@ -220,8 +220,8 @@ fn reload(
         || checked.ledger != applied.ledger
         || checked.issuer.is_some() != applied.issuer.is_some()
     {
-        let text = "`stores`, whether anything is kept there (`identity`, `issuer`, `pins`, `usage`, `prices`), and \
-                    whether there is an `issuer`, change only with a restart";
+        let text = "`stores`, whether anything is kept there (`identity`, `issuer`, `pins`), and whether there is an \
+                    `issuer` or a ledger of usage, change only with a restart";
         return refuse_reload(house, text);
     }
     if let (Some(desk), Some(settings)) = (&house.issuer, &checked.issuer)

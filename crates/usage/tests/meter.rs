@@ -250,7 +250,7 @@ async fn when_nobody_has_time_to_count_calls_are_counted_by_bytes_at_once() {
     let scene = scene(UsageSettings { estimator: Estimator::O200k, ..settings() });
     let (go_on, waits) = mpsc::channel::<()>();
     // Keeps the counting thread busy until the other end is gone.
-    let busy = Box::new(move |_: Actual| drop(waits.recv()));
+    let busy = Box::new(move |_: Actual| assert!(waits.recv().is_err()));
     scene.meter.note(Finished { settle: Some(busy), ..call(0, Results::None) });
     let whole = Results::Whole(answer("hello world"));
     for number in 1..=COUNTING_CALLS_MAX as u64 + 10 {
