@@ -130,6 +130,8 @@ mod streams;
 #[cfg(test)]
 mod upstream_tokens;
 #[cfg(test)]
+mod usage_ledger;
+#[cfg(test)]
 mod usage_rows;
 
 /// The gate under test.
