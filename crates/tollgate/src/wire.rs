@@ -124,8 +124,6 @@ const LEDGER_FLUSH: Duration = Duration::from_secs(10);
 /// How long the end of the gate waits for that of its child processes.
 const PROCESSES_END: Duration = Duration::from_secs(20);
 
-/// How long it waits for the ledger of usage to take what was noted.
-const LEDGER_END: Duration = Duration::from_secs(5);
 
 impl House {
     /// Stops: no new work, calls in flight get their time, then what is left is cut.
