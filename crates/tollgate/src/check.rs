@@ -64,6 +64,13 @@ fn summary(path: &Path, checked: &Checked) -> String {
         line("route", format!("{}{old} -> {}", route.path, names.join(", ")));
     }
     identity(&mut line, checked);
+    if let (Some(usage), Some(file)) = (&settings.usage, &checked.ledger) {
+        let prices = usage.prices.entries.len();
+        line(
+            "usage",
+            format!("{prices} prices in {}; rows in {}", usage.prices.currency, file.display()),
+        );
+    }
     if settings.sessions.keys.is_empty() {
         line("sessions", "sealed with a random key: they do not outlive the process".to_owned());
     }
