@@ -20,6 +20,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 use tollgate_core::refusal::{Reason, Refusal};
 use tollgate_mcp::era::{Era, modern};
+use tollgate_mcp::hub::items::ListKind;
 use tollgate_mcp::hub::rewrite::Face;
 use tollgate_mcp::json::{Kind, Span};
 use tollgate_mcp::methods::Method;
@@ -281,6 +282,10 @@ impl Expected {
             if !uri.is_some_and(|uri| watch.may_hear_of(&uri.decode(&message))) {
                 return Verdict::Drop;
             }
+        }
+        if method == "notifications/tools/list_changed" && self.knowledge.pins().is_on() {
+            self.knowledge.catalogs().note_changed(ListKind::Tools);
+            self.knowledge.pins().note_stale();
         }
         if self.method == Method::Listen {
             let ours =

@@ -9,6 +9,8 @@
 
 mod judge;
 
+mod pinned;
+
 mod refusing;
 
 mod subscription;
@@ -159,6 +161,12 @@ pub async fn decide(
             Box::pin(hub::settle(gate, snapshot, (&mut call, &principal))).await;
         }
     }
+    if !pinned::is_clear(&call, gate.clock.now()) {
+        let judged = pinned::judge(gate, snapshot, (&mut call, &principal));
+        if let Some(response) = Box::pin(judged).await? {
+            return Ok(Outcome::Answered(response));
+        }
+    }
     let Permit::Policy(book) = &snapshot.permit else {
         return Ok(Outcome::Permitted(Permitted { call, principal }));
     };
@@ -192,7 +200,7 @@ fn is_clear(
     if book.is_enforced() && !is_known(call, subject.leg, (subject.kind, subject.name.as_str())) {
         return false;
     }
-    let bench = Bench::new(snapshot, book, call.party(principal), &call.route);
+    let bench = Bench::new(snapshot, book, call.party(principal), judge::place(&call.route));
     match bench.item(&subject.item(&call.route), judge::Asked::of(post, message)) {
         Ok(rule) => {
             book.tally.note_allowed();

@@ -11,6 +11,7 @@ use crate::limits::LimitsError;
 use crate::period::{self, Span};
 use crate::request::{Now, Request};
 use crate::settings::{BudgetSettings, CountedPer};
+use crate::shortage::shown;
 use crate::table::{Counter, Table};
 use crate::warning::{BudgetWarning, Warnings};
 use jiff::tz::TimeZone;
@@ -118,8 +119,8 @@ impl<'a> Named<'a> {
         let word = |per: &CountedPer| {
             let (name, more) = self.part(*per).unwrap_or_default();
             match per {
-                CountedPer::Item => format!("{name}__{more}"),
-                _ => name.to_owned(),
+                CountedPer::Item => shown(&format!("{name}__{more}")),
+                _ => shown(name),
             }
         };
         per.iter().map(word).collect::<Vec<_>>().join(", ")
@@ -349,7 +350,9 @@ impl Tally {
 
 impl Counter for Tally {
     fn is_idle(&self, now: Now) -> bool {
-        self.counts.lock().end <= i64::try_from(now.unix_secs).unwrap_or(i64::MAX)
+        let counts = self.counts.lock();
+        let is_empty = [counts.used, counts.held] == [Amounts::default(); 2];
+        is_empty || counts.end <= i64::try_from(now.unix_secs).unwrap_or(i64::MAX)
     }
 }
 

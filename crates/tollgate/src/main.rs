@@ -14,6 +14,8 @@ mod identity;
 
 mod report;
 
+mod notices;
+
 mod demo;
 
 mod check;
@@ -49,6 +51,10 @@ mod users;
 mod keys;
 
 mod pins;
+
+mod usage;
+
+mod ledger;
 
 use clap::{CommandFactory as _, Parser as _};
 use cli::{Cli, Command};
@@ -86,6 +92,7 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Users(args) => return users::run(args),
         Command::Keys(args) => return keys::run(args),
         Command::Pins(args) => return pins::run(args),
+        Command::Usage(args) => return usage::run(args),
         Command::Schema => schema::run()?,
         Command::Completions(args) => {
             // Into memory first: clap's generator panics when the pipe it writes to is closed.

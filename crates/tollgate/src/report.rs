@@ -1,16 +1,19 @@
 //! What the admin listener shows of the gate.
 
+use crate::ledger;
 use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 use tollgate_console::{
-    BudgetStatus, BudgetUse, EndpointState, EndpointStatus, GateStatus, LimitStatus, RouteStatus,
-    Status, Subject, UpstreamStatus, UsageStatus,
+    Asking, BudgetStatus, BudgetUse, EndpointState, EndpointStatus, GateStatus, LimitStatus,
+    PinStatus, RouteStatus, Status, Subject, UpstreamStatus, UsageStatus,
 };
+use tollgate_core::stores::UsageLedger;
 use tollgate_gate::gate::{Gate, UseStatus};
 use tollgate_gate::knowledge::{Found, Knowledge};
 use tollgate_gate::listen::Control;
+use tollgate_gate::pins::PinCounts;
 use tollgate_gate::settings::{IdentitySettings, Settings, UpstreamEra};
 use tollgate_gate::snapshot::Snapshot;
 use tollgate_gate::upstream::{self, Upstream};
@@ -23,6 +26,7 @@ pub(crate) struct Overview {
     gate: Arc<Gate>,
     control: Arc<Control>,
     listen: SocketAddr,
+    ledger: Option<Arc<dyn UsageLedger>>,
     started: Instant,
     // A plain mutex: replaced on reload, read by `/status`.
     reload_error: Mutex<Option<String>>,
@@ -30,8 +34,14 @@ pub(crate) struct Overview {
 
 impl Overview {
     /// An overview of this gate.
-    pub(crate) fn new(gate: Arc<Gate>, control: Arc<Control>, listen: SocketAddr) -> Self {
-        Self { gate, control, listen, started: Instant::now(), reload_error: Mutex::new(None) }
+    pub(crate) fn new(
+        gate: Arc<Gate>,
+        control: Arc<Control>,
+        listen: SocketAddr,
+        ledger: Option<Arc<dyn UsageLedger>>,
+    ) -> Self {
+        let (started, reload_error) = (Instant::now(), Mutex::new(None));
+        Self { gate, control, listen, ledger, started, reload_error }
     }
 
     /// Notes how the last reload went.
@@ -47,6 +57,10 @@ impl Subject for Overview {
         } else {
             Ok(())
         }
+    }
+
+    fn usage<'a>(&'a self, query: &'a str) -> Asking<'a> {
+        Box::pin(ledger::answer(&self.gate, self.ledger.as_ref(), query))
     }
 
     fn status(&self) -> Status {
@@ -174,8 +188,15 @@ fn upstream(snapshot: &Snapshot, upstream: &Arc<Upstream>) -> UpstreamStatus {
         keeps_sessions: known.is_some_and(Knowledge::mints_sessions),
         messages_dropped: known.map_or(0, Knowledge::dropped),
         lists_trouble: known.and_then(Knowledge::lists_trouble).map(|why| why.to_string()),
+        pins: known.and_then(|known| known.pins().counts()).map(pins),
         endpoints: upstream.status().into_iter().map(endpoint).collect(),
     }
+}
+
+fn pins(counts: PinCounts) -> PinStatus {
+    let PinCounts { approved, changed, new, suspicious, quarantined, flagged, names, trouble } =
+        counts;
+    PinStatus { approved, changed, new, suspicious, quarantined, flagged, names, trouble }
 }
 
 fn era(upstream: &Upstream, known: Option<&Knowledge>) -> &'static str {

@@ -1,12 +1,13 @@
 //! Checks of metering and of the price book: upstreams that are there, names that are one entry's, days
 //! in their order, and entries that could never price anything.
 
-use crate::config::billing::{EstimatorWord, OnFailureWord, Priced, TrustWord};
+use crate::config::billing::{EstimatorWord, OnFailureWord, TrustWord};
 use crate::config::collections::List;
 use crate::config::decode::{At, Set, listed, nearest};
 use crate::config::raw::{Price, Prices, Root, Usage};
 use crate::config::reading::Reading;
 use crate::config::report::Pos;
+use crate::config::rules::ItemPattern;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -192,14 +193,14 @@ fn items(
     known: &[&str],
     reading: &mut Reading<'_>,
 ) -> Vec<(Option<ItemKind>, ItemGlob)> {
-    let lists: [(ItemKind, &Set<List<Priced>>); 3] = [
+    let lists: [(ItemKind, &Set<List<ItemPattern>>); 3] = [
         (ItemKind::Tool, &price.tools),
         (ItemKind::Prompt, &price.prompts),
         (ItemKind::Resource, &price.resources),
     ];
     let mut items = Vec::new();
     for (kind, list) in lists {
-        for At { value: Priced(glob), at } in &list.value.0 {
+        for At { value: ItemPattern(glob), at } in &list.value.0 {
             if !known.iter().any(|name| glob.upstream().matches(name)) {
                 reading.warn(at, format!("`{glob}` fits no upstream of this file"));
             }
