@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 use tollgate_console::{
-    BudgetStatus, BudgetUse, EndpointState, EndpointStatus, GateStatus, LimitStatus, RouteStatus,
-    Status, Subject, UpstreamStatus, UsageStatus,
+    BudgetStatus, BudgetUse, EndpointState, EndpointStatus, GateStatus, LimitStatus, PolicyStatus,
+    RouteStatus, Status, Subject, UpstreamStatus, UsageStatus,
 };
 use tollgate_gate::gate::{Gate, UseStatus};
 use tollgate_gate::knowledge::{Found, Knowledge};
 use tollgate_gate::listen::Control;
+use tollgate_gate::permit::PermitCounts;
 use tollgate_gate::settings::{IdentitySettings, Settings, UpstreamEra};
 use tollgate_gate::snapshot::Snapshot;
 use tollgate_gate::upstream::{self, Upstream};
@@ -60,6 +61,7 @@ impl Subject for Overview {
             gate: self.gate_status(),
             routes: routes(&snapshot),
             upstreams: upstreams(&snapshot),
+            policy: self.policy_status(),
             limits: usage.as_ref().map(limits).unwrap_or_default(),
             budgets: usage.as_ref().map(budgets).unwrap_or_default(),
             usage: usage.as_ref().map(metered),
@@ -69,6 +71,13 @@ impl Subject for Overview {
 }
 
 impl Overview {
+    fn policy_status(&self) -> Option<PolicyStatus> {
+        let counts = self.gate.status().permit?;
+        let enforced = self.gate.snapshot().permit.enforced().is_some();
+        let PermitCounts { allowed, denied, shadowed } = counts;
+        Some(PolicyStatus { enforced, allowed, denied, shadowed })
+    }
+
     fn gate_status(&self) -> GateStatus {
         let status = self.gate.status();
         let counters = &self.control.counters;
