@@ -200,7 +200,7 @@ fn is_clear(
     if book.is_enforced() && !is_known(call, subject.leg, (subject.kind, subject.name.as_str())) {
         return false;
     }
-    let bench = Bench::new(snapshot, book, call.party(principal), &call.route);
+    let bench = Bench::new(snapshot, book, call.party(principal), judge::place(&call.route));
     match bench.item(&subject.item(&call.route), judge::Asked::of(post, message)) {
         Ok(rule) => {
             book.tally.note_allowed();

@@ -7,12 +7,15 @@ mod records;
 
 mod tools;
 
+mod usage;
+
 pub(crate) use pins::{ApproveArgs, PinsAction, PinsArgs};
 pub(crate) use records::{
     AddAgentArgs, AddUserArgs, AgentsAction, AgentsArgs, KeysAction, KeysArgs, PasswdArgs,
     PasswordArgs, ProofArgs, RecordsArgs, RotateArgs, UsersAction, UsersArgs,
 };
 pub(crate) use tools::{CallArgs, TargetArgs, ToolsAction, ToolsArgs};
+pub(crate) use usage::{LedgerArgs, RepriceArgs, SpanArgs, UsageAction, UsageArgs, UsageFormat};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::net::SocketAddr;
@@ -107,6 +110,9 @@ pub(crate) enum Command {
     /// List, compare and approve tools as upstreams define them
     #[command(long_about = pins::PINS, after_long_help = pins::PINS_NEXT)]
     Pins(PinsArgs),
+    /// Say what was used, by whom, and what it costs
+    #[command(long_about = usage::USAGE, after_long_help = usage::USAGE_NEXT)]
+    Usage(Box<UsageArgs>),
     /// Print the JSON Schema of the configuration file
     #[command(long_about = SCHEMA, after_long_help = SCHEMA_NEXT)]
     Schema,

@@ -48,6 +48,10 @@ mod keys;
 
 mod pins;
 
+mod usage;
+
+mod ledger;
+
 use clap::{CommandFactory as _, Parser as _};
 use cli::{Cli, Command};
 use std::io::Write as _;
@@ -83,6 +87,7 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Users(args) => return users::run(args),
         Command::Keys(args) => return keys::run(args),
         Command::Pins(args) => return pins::run(args),
+        Command::Usage(args) => return usage::run(args),
         Command::Schema => schema::run()?,
         Command::Completions(args) => {
             // Into memory first: clap's generator panics when the pipe it writes to is closed.

@@ -1,13 +1,15 @@
 //! What the admin listener shows of the gate.
 
+use crate::ledger;
 use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 use tollgate_console::{
-    BudgetStatus, BudgetUse, EndpointState, EndpointStatus, GateStatus, LimitStatus, PinStatus,
-    RouteStatus, Status, Subject, UpstreamStatus, UsageStatus,
+    Asking, BudgetStatus, BudgetUse, EndpointState, EndpointStatus, GateStatus, LimitStatus,
+    PinStatus, RouteStatus, Status, Subject, UpstreamStatus, UsageStatus,
 };
+use tollgate_core::stores::UsageLedger;
 use tollgate_gate::gate::{Gate, UseStatus};
 use tollgate_gate::knowledge::{Found, Knowledge};
 use tollgate_gate::listen::Control;
@@ -24,6 +26,7 @@ pub(crate) struct Overview {
     gate: Arc<Gate>,
     control: Arc<Control>,
     listen: SocketAddr,
+    ledger: Option<Arc<dyn UsageLedger>>,
     started: Instant,
     // A plain mutex: replaced on reload, read by `/status`.
     reload_error: Mutex<Option<String>>,
@@ -31,8 +34,14 @@ pub(crate) struct Overview {
 
 impl Overview {
     /// An overview of this gate.
-    pub(crate) fn new(gate: Arc<Gate>, control: Arc<Control>, listen: SocketAddr) -> Self {
-        Self { gate, control, listen, started: Instant::now(), reload_error: Mutex::new(None) }
+    pub(crate) fn new(
+        gate: Arc<Gate>,
+        control: Arc<Control>,
+        listen: SocketAddr,
+        ledger: Option<Arc<dyn UsageLedger>>,
+    ) -> Self {
+        let (started, reload_error) = (Instant::now(), Mutex::new(None));
+        Self { gate, control, listen, ledger, started, reload_error }
     }
 
     /// Notes how the last reload went.
@@ -48,6 +57,10 @@ impl Subject for Overview {
         } else {
             Ok(())
         }
+    }
+
+    fn usage<'a>(&'a self, query: &'a str) -> Asking<'a> {
+        Box::pin(ledger::answer(&self.gate, self.ledger.as_ref(), query))
     }
 
     fn status(&self) -> Status {

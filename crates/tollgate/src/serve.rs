@@ -216,9 +216,12 @@ fn reload(
         let text = "`gate.listen`, `gate.tls` and `admin.listen` change only with a restart";
         return refuse_reload(house, text);
     }
-    if checked.store != applied.store || checked.issuer.is_some() != applied.issuer.is_some() {
+    if checked.store != applied.store
+        || checked.ledger != applied.ledger
+        || checked.issuer.is_some() != applied.issuer.is_some()
+    {
         let text = "`stores`, whether anything is kept there (`identity`, `issuer`, `pins`), and whether there is an \
-                    `issuer`, change only with a restart";
+                    `issuer` or a ledger of usage, change only with a restart";
         return refuse_reload(house, text);
     }
     if let (Some(desk), Some(settings)) = (&house.issuer, &checked.issuer)
