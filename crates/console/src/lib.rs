@@ -6,8 +6,8 @@
 mod status;
 
 pub use status::{
-    BudgetStatus, BudgetUse, EndpointState, EndpointStatus, GateStatus, LimitStatus, RouteStatus,
-    Status, UpstreamStatus, UsageStatus,
+    BudgetStatus, BudgetUse, EndpointState, EndpointStatus, GateStatus, LimitStatus, PinStatus,
+    PolicyStatus, RouteStatus, Status, UpstreamStatus, UsageStatus,
 };
 
 use axum::extract::{RawQuery, State};

@@ -19,6 +19,8 @@ pub struct Status {
     pub routes: Vec<RouteStatus>,
     /// Upstreams in the order of the file.
     pub upstreams: Vec<UpstreamStatus>,
+    /// What policy decided; `null` where there is none.
+    pub policy: Option<PolicyStatus>,
     /// Limits, in the order of the file.
     pub limits: Vec<LimitStatus>,
     /// Budgets, in the order of the file.
@@ -52,6 +54,19 @@ pub struct GateStatus {
     pub orphans: usize,
     /// Requests that ended in a defect of the gate.
     pub panics: u64,
+}
+
+/// Calls that policy decided about, since the start.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct PolicyStatus {
+    /// Whether it is enforced; otherwise it is in shadow.
+    pub enforced: bool,
+    /// Calls it allowed.
+    pub allowed: u64,
+    /// Calls it refused, or answered as if what they name were not there.
+    pub denied: u64,
+    /// Calls it would have refused while in shadow.
+    pub shadowed: u64,
 }
 
 /// One limit.
@@ -155,8 +170,31 @@ pub struct UpstreamStatus {
     /// Why its tools, prompts or resources are missing from routes with several upstreams, or not
     /// up to date there; `null` if they are, or nobody asked.
     pub lists_trouble: Option<String>,
+    /// Its tools next to what was approved, as far as anybody asked for them; `null` if they are not pinned.
+    pub pins: Option<PinStatus>,
     /// Its endpoints.
     pub endpoints: Vec<EndpointStatus>,
+}
+
+/// How the tools of an upstream stand to what was approved. `tollgate pins list` says it tool by tool.
+#[derive(Clone, Debug, Serialize)]
+pub struct PinStatus {
+    /// As they were approved.
+    pub approved: usize,
+    /// Otherwise than they were approved.
+    pub changed: usize,
+    /// Never approved.
+    pub new: usize,
+    /// With hidden characters or text about another upstream's tools, whatever else they are.
+    pub suspicious: usize,
+    /// Neither shown nor callable.
+    pub quarantined: usize,
+    /// Offered though they are not as they were approved, or suspicious.
+    pub flagged: usize,
+    /// Names of the first that are quarantined.
+    pub names: Vec<String>,
+    /// Why approvals cannot be read or written, if they cannot.
+    pub trouble: Option<String>,
 }
 
 /// One endpoint.

@@ -9,6 +9,8 @@
 
 mod judge;
 
+mod pinned;
+
 mod refusing;
 
 mod subscription;
@@ -37,6 +39,7 @@ use std::sync::Arc;
 use tollgate_core::party::{ItemKind, Party};
 use tollgate_core::principal::Principal;
 use tollgate_core::refusal::Refusal;
+use tollgate_mcp::era::Era;
 use tollgate_mcp::hub::items::ListKind;
 use tollgate_policy::settings::{Mode, PolicySettings};
 use tollgate_policy::{Policy, PolicyError};
@@ -159,6 +162,12 @@ pub async fn decide(
             Box::pin(hub::settle(gate, snapshot, (&mut call, &principal))).await;
         }
     }
+    if !pinned::is_clear(&call, gate.clock.now()) {
+        let judged = pinned::judge(gate, snapshot, (&mut call, &principal));
+        if let Some(response) = Box::pin(judged).await? {
+            return Ok(Outcome::Answered(response));
+        }
+    }
     let Permit::Policy(book) = &snapshot.permit else {
         return Ok(Outcome::Permitted(Permitted { call, principal }));
     };
@@ -170,7 +179,7 @@ pub async fn decide(
     }
     // Not before: what mirrors an argument says that there is a tool.
     if let (Ask::Post(post), Some(leg)) = (&call.ask, call.route.straight())
-        && let Some(message) = post.one().filter(|_| !post.params.is_empty())
+        && let Some(message) = post.one().filter(|_| post.era == Era::Modern)
     {
         leg.knowledge.check_params(&post.body, message, &post.params)?;
     }
@@ -192,7 +201,7 @@ fn is_clear(
     if book.is_enforced() && !is_known(call, subject.leg, (subject.kind, subject.name.as_str())) {
         return false;
     }
-    let bench = Bench::new(snapshot, book, call.party(principal), &call.route);
+    let bench = Bench::new(snapshot, book, call.party(principal), judge::place(&call.route));
     match bench.item(&subject.item(&call.route), judge::Asked::of(post, message)) {
         Ok(rule) => {
             book.tally.note_allowed();

@@ -201,8 +201,8 @@ pub(crate) async fn retell(
             r#"{{"jsonrpc":"2.0","id":"tollgate-level","method":"logging/setLevel","params":{{"level":{level}}}}}"#
         ));
     }
-    let may_hear = |uri: &&Box<str>| forward.may_hear_of(uri);
-    for (at, uri) in memory.subscriptions.iter().filter(may_hear).enumerate() {
+    let heard = memory.subscriptions.iter().filter(|uri| forward.may_hear_of(uri));
+    for (at, uri) in heard.enumerate() {
         messages.push(format!(
             r#"{{"jsonrpc":"2.0","id":"tollgate-uri-{at}","method":"resources/subscribe","params":{{"uri":{uri}}}}}"#
         ));

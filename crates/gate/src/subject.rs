@@ -330,3 +330,7 @@ fn completed(route: &Route, body: &Bytes, reference: Option<Span>) -> Target {
         _ => unclear,
     }
 }
+
+#[cfg(test)]
+#[path = "subject/tests.rs"]
+mod tests;

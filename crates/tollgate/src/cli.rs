@@ -3,6 +3,9 @@
 //! Only the shape. What each command does is in the file of its name.
 
 mod pins;
+
+mod policy;
+
 mod records;
 
 mod tools;
@@ -10,6 +13,9 @@ mod tools;
 mod usage;
 
 pub(crate) use pins::{ApproveArgs, PinsAction, PinsArgs};
+pub(crate) use policy::{
+    ExplainArgs, ItemArgs, MatrixArgs, MatrixFormat, PolicyAction, PolicyArgs, TestArgs,
+};
 pub(crate) use records::{
     AddAgentArgs, AddUserArgs, AgentsAction, AgentsArgs, KeysAction, KeysArgs, PasswdArgs,
     PasswordArgs, ProofArgs, RecordsArgs, RotateArgs, UsersAction, UsersArgs,
@@ -98,6 +104,9 @@ pub(crate) enum Command {
     /// List and call tools through a running gate
     #[command(long_about = TOOLS, after_long_help = TOOLS_NEXT)]
     Tools(Box<ToolsArgs>),
+    /// Say what the policy decides, and why
+    #[command(long_about = policy::POLICY, after_long_help = policy::POLICY_NEXT)]
+    Policy(Box<PolicyArgs>),
     /// Add, list and cut off agents
     #[command(long_about = records::AGENTS, after_long_help = records::AGENTS_NEXT)]
     Agents(AgentsArgs),
@@ -107,12 +116,12 @@ pub(crate) enum Command {
     /// List and rotate the signing keys of the gate's own issuer
     #[command(long_about = records::KEYS, after_long_help = records::KEYS_NEXT)]
     Keys(KeysArgs),
-    /// Say what was used, by whom, and what it costs
-    #[command(long_about = usage::USAGE, after_long_help = usage::USAGE_NEXT)]
-    Usage(Box<UsageArgs>),
     /// List, compare and approve tools as upstreams define them
     #[command(long_about = pins::PINS, after_long_help = pins::PINS_NEXT)]
     Pins(PinsArgs),
+    /// Say what was used, by whom, and what it costs
+    #[command(long_about = usage::USAGE, after_long_help = usage::USAGE_NEXT)]
+    Usage(Box<UsageArgs>),
     /// Print the JSON Schema of the configuration file
     #[command(long_about = SCHEMA, after_long_help = SCHEMA_NEXT)]
     Schema,

@@ -118,11 +118,11 @@ async fn serve_admin(listener: TcpListener, overview: Arc<Overview>, drain: Drai
     }
 }
 
+/// How long the end of the gate waits for its ledger.
+const LEDGER_FLUSH: Duration = Duration::from_secs(10);
+
 /// How long the end of the gate waits for that of its child processes.
 const PROCESSES_END: Duration = Duration::from_secs(20);
-
-/// How long it waits for the ledger of usage to take what was noted.
-const LEDGER_END: Duration = Duration::from_secs(5);
 
 impl House {
     /// Stops: no new work, calls in flight get their time, then what is left is cut.
@@ -135,8 +135,8 @@ impl House {
             // Cutting takes a moment at most; a defect there must not keep the process alive.
             drop(tokio::time::timeout(Duration::from_secs(1), &mut serving).await);
         }
-        if !self.gate.flush_usage(LEDGER_END).await {
-            tracing::error!("rows of usage could not be written before the end, and are lost");
+        if !self.gate.flush_usage(LEDGER_FLUSH).await {
+            tracing::warn!("some usage was not written to the ledger in time and is lost");
         }
         if !self.gate.close_upstreams(PROCESSES_END).await {
             tracing::warn!("some child processes have not ended yet; their guards see to that");

@@ -95,6 +95,20 @@ impl Plan {
         Some(Owned { leg, name, prefixed })
     }
 
+    /// Whether agents see an upstream's item at all.
+    pub(crate) fn shows(&self, leg: &Leg, kind: ListKind, name: &str) -> bool {
+        let shown = match (self.prefix(leg), kind) {
+            (None, _) => Cow::Borrowed(name),
+            (Some(upstream), ListKind::Tools | ListKind::Prompts) => {
+                Cow::Owned(naming::join(upstream, name))
+            }
+            (Some(upstream), ListKind::Resources | ListKind::Templates) => {
+                Cow::Owned(uris::outward(upstream, name))
+            }
+        };
+        self.curated(kind).show(&shown).is_some()
+    }
+
     /// Whose resource, or resource template, this is, and its URI there.
     pub(crate) fn located<'a>(&'a self, shown: &'a str) -> Option<(usize, Cow<'a, str>)> {
         let prefixed = self.resources.resolve(shown)?;

@@ -119,7 +119,15 @@ impl Stage {
         let front = self.front();
         let sight = |book| Sight::new(book, front.party(), &self.call.route.path);
         let (own, others) = (own.map(|book| &**book), others.map(|book| &**book));
-        differing(&sight(own), &sight(others), &self.call.route)
+        let (own, others) = (sight(own), sight(others));
+        let mut differs = [false; 3];
+        for leg in &self.call.route.legs {
+            let is_offered = |kind, name: &str| self.plan.shows(leg, kind, name);
+            let there = (leg.upstream.name(), &*leg.knowledge);
+            let found = differing((&own, &others), there, is_offered);
+            differs = std::array::from_fn(|at| differs[at] || found[at]);
+        }
+        differs
     }
 
     /// The leg at an upstream, and its number; `None` if that is not on the hub.

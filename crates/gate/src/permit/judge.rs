@@ -17,9 +17,11 @@ use crate::tasks::Tasks;
 use http::Response;
 use std::borrow::Cow;
 use std::sync::Arc;
+use tollgate_core::ids::{RoutePath, UpstreamName};
 use tollgate_core::party::{Item, ItemKind, Party};
 use tollgate_core::principal::Principal;
 use tollgate_core::refusal::{Reason, Refusal};
+use tollgate_identity::DoorId;
 use tollgate_mcp::hub::items::ListKind;
 use tollgate_mcp::json::{Kind, Message};
 use tollgate_mcp::methods::Method;
@@ -28,11 +30,30 @@ use tollgate_policy::{Decision, Denial, Question, RuleId, Standing};
 
 /// Where one caller's calls of one route are judged.
 pub(super) struct Bench<'a> {
-    pub(super) snapshot: &'a Snapshot,
+    snapshot: &'a Snapshot,
     pub(super) book: &'a Rulebook,
     pub(super) party: Party<'a>,
-    pub(super) route: &'a Route,
+    path: &'a RoutePath,
+    door: DoorId,
     standing: Standing,
+}
+
+/// Whose the subjects of a call are.
+#[derive(Clone, Copy)]
+pub(super) enum Owners<'a> {
+    /// Each of one upstream of the route.
+    Legs(&'a Route),
+    /// All of this one.
+    One(&'a UpstreamName),
+}
+
+impl<'a> Owners<'a> {
+    fn of(self, leg: usize) -> &'a UpstreamName {
+        match self {
+            Self::Legs(route) => route.legs[leg].upstream.name(),
+            Self::One(upstream) => upstream,
+        }
+    }
 }
 
 /// What is asked of an item.
@@ -72,10 +93,10 @@ impl<'a> Bench<'a> {
         snapshot: &'a Snapshot,
         book: &'a Rulebook,
         party: Party<'a>,
-        route: &'a Route,
+        (path, door): (&'a RoutePath, DoorId),
     ) -> Self {
-        let standing = book.policy.standing(&party, &route.path);
-        Self { snapshot, book, party, route, standing }
+        let standing = book.policy.standing(&party, path);
+        Self { snapshot, book, party, path, door, standing }
     }
 
     /// Whether an item may be used.
@@ -85,14 +106,14 @@ impl<'a> Bench<'a> {
         if item.kind == ItemKind::Resource && !uri::is_unambiguous(item.name) {
             return Err(Denied::absent(absent, None));
         }
-        let (party, route) = (self.party, &self.route.path);
+        let (party, route) = (self.party, self.path);
         let Asked { method, arguments } = asked;
         let question = Question { party, route, method, item: *item, arguments };
         match self.book.policy.decide(&self.standing, &question) {
             Decision::Allow { rule } => Ok(rule),
             Decision::Deny(Denial::Hidden { rule }) => Err(Denied::absent(absent, rule)),
             Decision::Deny(Denial::Scope { scopes }) => {
-                Err(refusing::for_scopes((self.snapshot, self.route), &scopes))
+                Err(refusing::for_scopes((self.snapshot, self.door), &scopes))
             }
             Decision::Deny(Denial::Arguments { rule, message }) => {
                 Err(refusing::for_arguments((&self.book.policy, rule), message.as_deref()))
@@ -103,12 +124,11 @@ impl<'a> Bench<'a> {
     /// Whether lists show an item to this caller.
     pub(super) fn shows(&self, item: &Item<'_>) -> bool {
         (item.kind != ItemKind::Resource || uri::is_unambiguous(item.name))
-            && self.book.policy.shows(&self.standing, &self.party, &self.route.path, item)
+            && self.book.policy.shows(&self.standing, &self.party, self.path, item)
     }
 
     /// Whether a task is this caller's, and of a tool it may still use.
-    pub(super) fn task(&self, tasks: &Tasks, (leg, id): (usize, &str)) -> Result<(), Denied> {
-        let upstream = self.route.legs[leg].upstream.name();
+    fn task(&self, tasks: &Tasks, (upstream, id): (&UpstreamName, &str)) -> Result<(), Denied> {
         let subject = tasks.of(upstream, id, &self.party);
         let item =
             subject.as_ref().map(|of| Item { kind: of.kind, upstream, name: of.name.as_str() });
@@ -121,13 +141,19 @@ impl<'a> Bench<'a> {
     /// Whether what a message acts on may be used. Says nothing about whether it is there.
     pub(super) fn target(
         &self,
-        tasks: &Tasks,
+        (tasks, owners): (&Tasks, Owners<'_>),
         (target, asked): (&Target, Asked<'_>),
     ) -> Result<Option<RuleId>, Denied> {
         match target {
             Target::Nothing | Target::Listen => Ok(None),
-            Target::Item(subject) => self.item(&subject.item(self.route), asked).map(Some),
-            Target::Task { leg, id } => self.task(tasks, (*leg, id.as_str())).map(|()| None),
+            Target::Item(subject) => {
+                let (kind, name) = (subject.kind, subject.name.as_str());
+                let item = Item { kind, upstream: owners.of(subject.leg), name };
+                self.item(&item, asked).map(Some)
+            }
+            Target::Task { leg, id } => {
+                self.task(tasks, (owners.of(*leg), id.as_str())).map(|()| None)
+            }
             Target::Method(name) => {
                 let allows = self.book.policy.allows_method(&self.standing, name.as_str());
                 if allows { Ok(None) } else { Err(Denied::absent(Absent::Method, None)) }
@@ -164,7 +190,7 @@ pub(super) async fn all(
                 hub::ensure(asking, (post, message), (leg, kind)).await?;
             }
         }
-        let bench = Bench::new(snapshot, book, call.party(principal), &call.route);
+        let bench = Bench::new(snapshot, book, call.party(principal), place(&call.route));
         let verdict = verdict(gate, &bench, call, (post, message, target));
         match verdict {
             Ok(rule) => note_allowed(book, rule, ledger),
@@ -175,7 +201,7 @@ pub(super) async fn all(
             }
             Err(no) => {
                 ledger.note_shadowed(no.rule());
-                shadowed(gate, book, (&bench, target), &no);
+                shadowed(gate, (&call.route, &bench), target, &no);
             }
         }
     }
@@ -186,6 +212,11 @@ pub(super) async fn all(
         subscription::narrow(gate, (snapshot, book), call, principal);
     }
     Ok(None)
+}
+
+/// Where the calls of a route are judged.
+pub(super) fn place(route: &Route) -> (&RoutePath, DoorId) {
+    (&route.path, route.door)
 }
 
 fn note_allowed(book: &Rulebook, rule: Option<RuleId>, ledger: &mut Ledger) {
@@ -214,7 +245,8 @@ fn verdict(
     call: &Call,
     (post, message, target): (&Post, &Message, &Target),
 ) -> Result<Option<RuleId>, Denied> {
-    let allowed = bench.target(&gate.tasks, (target, Asked::of(post, message)));
+    let owners = Owners::Legs(&call.route);
+    let allowed = bench.target((&gate.tasks, owners), (target, Asked::of(post, message)));
     if !bench.book.is_enforced() {
         return allowed;
     }
@@ -231,15 +263,15 @@ fn verdict(
     allowed
 }
 
-fn asks_for_list(post: &Post, message: &Message) -> bool {
+pub(super) fn asks_for_list(post: &Post, message: &Message) -> bool {
     message.kind == Kind::Request
         && message.method.is_some_and(|name| Method::of(&name.decode(&post.body)).is_list())
 }
 
-fn shadowed(gate: &Gate, book: &Rulebook, (bench, target): (&Bench<'_>, &Target), no: &Denied) {
+fn shadowed(gate: &Gate, (route, bench): (&Route, &Bench<'_>), target: &Target, no: &Denied) {
     let what = match target {
         Target::Item(subject) => {
-            let item = subject.item(bench.route);
+            let item = subject.item(route);
             format!("{}__{}", item.upstream, item.name)
         }
         Target::Task { id, .. } => format!("task {}", id.as_str()),
@@ -249,5 +281,5 @@ fn shadowed(gate: &Gate, book: &Rulebook, (bench, target): (&Bench<'_>, &Target)
     };
     let agent = bench.party.agent();
     let shadowed = Shadowed { rule: no.rule(), what: &what, agent };
-    book.tally.note_shadowed(book, shadowed, gate.clock.now());
+    bench.book.tally.note_shadowed(bench.book, shadowed, gate.clock.now());
 }

@@ -9,11 +9,12 @@ use crate::body::GateBody;
 use crate::call::{Ask, Call, Post};
 use crate::identify;
 use crate::reply;
-use crate::snapshot::{Route, Snapshot};
+use crate::snapshot::Snapshot;
 use crate::subject::{Absent, Subjects};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use tollgate_core::refusal::{Reason, Refusal};
+use tollgate_identity::DoorId;
 use tollgate_mcp::json::{Body, Kind, Message};
 use tollgate_policy::{Policy, RuleId};
 
@@ -70,8 +71,8 @@ impl Denied {
 }
 
 /// A credential with these scopes would be allowed.
-pub(super) fn for_scopes((snapshot, route): (&Snapshot, &Route), scopes: &[Box<str>]) -> Denied {
-    Denied::refused(identify::insufficient(&snapshot.identify, route.door, scopes))
+pub(super) fn for_scopes((snapshot, door): (&Snapshot, DoorId), scopes: &[Box<str>]) -> Denied {
+    Denied::refused(identify::insufficient(&snapshot.identify, door, scopes))
 }
 
 /// Other arguments might be allowed.

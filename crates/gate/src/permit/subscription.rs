@@ -6,10 +6,10 @@
 //! SPEC: 2026-07-28 basic/patterns/subscriptions.
 
 use super::Rulebook;
-use super::judge::{Asked, Bench};
+use super::judge::{Asked, Bench, Owners, place};
 use crate::call::{Ask, Call, Post};
 use crate::gate::Gate;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Route, Snapshot};
 use crate::subject::{self, Target};
 use tollgate_core::principal::Principal;
 use tollgate_mcp::json::{Body, Message, Span, Text, elements, find_path, replace};
@@ -29,8 +29,8 @@ pub(super) fn narrow(
     let Ask::Post(post) = &call.ask else { return };
     let Some(message) = post.one().filter(|_| post.method == Method::Listen) else { return };
     let Some(wanted) = message.fields.notifications else { return };
-    let bench = Bench::new(snapshot, book, call.party(principal), &call.route);
-    let narrowed = narrowed(gate, &bench, (post, message, wanted));
+    let bench = Bench::new(snapshot, book, call.party(principal), place(&call.route));
+    let narrowed = narrowed((gate, &bench), &call.route, (post, message, wanted));
     let (body, message) = replace(&post.body, message, wanted, narrowed.as_bytes());
     if let Ask::Post(post) = &mut call.ask {
         post.body = body;
@@ -47,8 +47,8 @@ pub(super) fn lists(post: &Post, message: &Message) -> [bool; 3] {
 }
 
 fn narrowed(
-    gate: &Gate,
-    bench: &Bench<'_>,
+    (gate, bench): (&Gate, &Bench<'_>),
+    route: &Route,
     (post, message, wanted): (&Post, &Message, Span),
 ) -> String {
     let mut members: Vec<String> = LISTS
@@ -63,14 +63,13 @@ fn narrowed(
             let is_text = span.of(&post.body).first() == Some(&b'"');
             let target = is_text.then(|| find(Text { span, escaped: true }))?;
             let asked = Asked { method: "subscriptions/listen", arguments: None };
-            bench.target(&gate.tasks, (&target, asked)).ok()?;
+            bench.target((&gate.tasks, Owners::Legs(route)), (&target, asked)).ok()?;
             Some(String::from_utf8_lossy(span.of(&post.body)).into_owned())
         });
         Some(format!(r#""{key}":[{}]"#, allowed.collect::<Vec<_>>().join(",")))
     };
-    let uris =
-        kept("resourceSubscriptions", &|text| subject::located(bench.route, &post.body, text));
-    let tasks = kept("taskIds", &|text| subject::task(bench.route, &post.body, text));
+    let uris = kept("resourceSubscriptions", &|text| subject::located(route, &post.body, text));
+    let tasks = kept("taskIds", &|text| subject::task(route, &post.body, text));
     members.extend(uris);
     members.extend(tasks);
     format!("{{{}}}", members.join(","))

@@ -3,12 +3,10 @@
 //! Items only: pages, order and renaming are their own files' business.
 
 use super::Rulebook;
-use crate::snapshot::{Plan, Route};
-use std::borrow::Cow;
-use tollgate_core::ids::RoutePath;
+use crate::knowledge::Knowledge;
+use tollgate_core::ids::{RoutePath, UpstreamName};
 use tollgate_core::party::{Item, ItemKind, Party};
 use tollgate_mcp::hub::items::ListKind;
-use tollgate_mcp::hub::{naming, uris};
 use tollgate_mcp::uri;
 use tollgate_policy::Standing;
 
@@ -45,18 +43,18 @@ pub(crate) const fn kind_of(list: ListKind) -> ItemKind {
     }
 }
 
-/// Of which lists (tools, prompts, resources with their templates) two sights of a route show other items,
-/// as far as what is listed is known.
-pub(crate) fn differing(before: &Sight<'_>, after: &Sight<'_>, route: &Route) -> [bool; 3] {
+/// Of which lists (tools, prompts, resources with their templates) two sights show other items of an
+/// upstream, of those that are offered, and as far as what it has is known.
+pub(crate) fn differing(
+    (before, after): (&Sight<'_>, &Sight<'_>),
+    (upstream, knowledge): (&UpstreamName, &Knowledge),
+    is_offered: impl Fn(ListKind, &str) -> bool,
+) -> [bool; 3] {
     let differs = |list: ListKind| {
-        route.legs.iter().any(|leg| {
-            let Some(names) = leg.knowledge.roster().names(list) else { return false };
-            let upstream = leg.upstream.name();
-            names.iter().any(|name| {
-                let item = Item { kind: kind_of(list), upstream, name };
-                before.shows(&item) != after.shows(&item)
-                    && is_offered(route, upstream.as_str(), (list, name))
-            })
+        let Some(names) = knowledge.roster().names(list) else { return false };
+        names.iter().any(|name| {
+            let item = Item { kind: kind_of(list), upstream, name };
+            before.shows(&item) != after.shows(&item) && is_offered(list, name)
         })
     };
     [
@@ -64,15 +62,4 @@ pub(crate) fn differing(before: &Sight<'_>, after: &Sight<'_>, route: &Route) ->
         differs(ListKind::Prompts),
         differs(ListKind::Resources) || differs(ListKind::Templates),
     ]
-}
-
-/// Whether the route offers it at all.
-fn is_offered(route: &Route, upstream: &str, (list, name): (ListKind, &str)) -> bool {
-    let Plan::Hub(plan) = &route.plan else { return true };
-    let shown = match kind_of(list) {
-        _ if route.legs.len() == 1 => Cow::Borrowed(name),
-        ItemKind::Tool | ItemKind::Prompt => Cow::Owned(naming::join(upstream, name)),
-        ItemKind::Resource => Cow::Owned(uris::outward(upstream, name)),
-    };
-    plan.curated(list).show(&shown).is_some()
 }

@@ -7,13 +7,14 @@
 //! LIMIT: what a legacy stream is resumed for is not known, so of its answers only lists are looked into.
 //! A call that began while there was no policy at all is not judged by the first one.
 
-use super::judge::{Asked, Bench};
+use super::judge::{Asked, Bench, Owners};
 use super::{Rulebook, Sight, differing, subscription};
 use crate::absence;
 use crate::call::Post;
 use crate::forward::Forward;
 use crate::hub::News;
-use crate::snapshot::{Route, Snapshot};
+use crate::knowledge::Knowledge;
+use crate::snapshot::Snapshot;
 use crate::subject::{Absent, Target};
 use crate::tasks::Tasks;
 use arc_swap::ArcSwap;
@@ -22,9 +23,11 @@ use futures_util::Stream;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use tollgate_core::ids::{RoutePath, UpstreamName};
 use tollgate_core::party::{Item, ItemKind, Party};
 use tollgate_core::principal::{CallerKey, Principal};
 use tollgate_core::refusal::{Reason, Refusal};
+use tollgate_identity::DoorId;
 use tollgate_mcp::era::Era;
 use tollgate_mcp::hub::items::ListKind;
 use tollgate_mcp::json::{Span, Text, find_path};
@@ -47,8 +50,11 @@ pub struct Watch {
     latest: Arc<ArcSwap<Snapshot>>,
     news: News,
     tasks: Tasks,
-    route: Arc<Route>,
-    leg: usize,
+    // Not the route, which would keep all its upstreams at work.
+    path: RoutePath,
+    door: DoorId,
+    upstream: UpstreamName,
+    knowledge: Arc<Knowledge>,
     principal: Principal,
     caller: CallerKey,
     address: IpAddr,
@@ -58,6 +64,8 @@ pub struct Watch {
     judged: Vec<Judged>,
     /// Who is told of changed lists, and with which `params`.
     told: Option<([bool; 3], String)>,
+    /// Which edition of the pinned tools it was told of.
+    edition: u64,
     /// What is said of a resource the upstream does not have.
     absent: Option<(Era, Bytes)>,
     is_stream_of_session: bool,
@@ -72,10 +80,11 @@ struct Judged {
 }
 
 impl Watch {
-    /// The watch over the reply to a POST; `None` where no policy is enforced.
+    /// The watch over the reply to a POST; `None` where no policy is enforced and nothing pinned.
     pub(crate) fn of_post(forward: &Forward<'_>, post: &Post) -> Option<Box<Self>> {
         let is_lasting = post.method == Method::Listen;
-        if !is_lasting && forward.snapshot.permit.enforced().is_none() {
+        let is_pinned = post.method.is_list() && forward.leg.knowledge.pins().is_on();
+        if !is_lasting && !is_pinned && forward.snapshot.permit.enforced().is_none() {
             return None;
         }
         let judged = post.all().iter().zip(post.subjects.all()).map(|(message, target)| Judged {
@@ -90,7 +99,8 @@ impl Watch {
         watch.absent = message.filter(|_| is_of_resource(post.method)).map(|message| {
             (post.era, Bytes::from(absence::message(post, message, Absent::Resource)))
         });
-        watch.told = message.filter(|_| is_lasting && watch.is_straight()).map(|message| {
+        let is_straight = forward.call.route.straight().is_some();
+        watch.told = message.filter(|_| is_lasting && is_straight).map(|message| {
             let id =
                 message.id.map_or("null".into(), |id| String::from_utf8_lossy(id.of(&post.body)));
             let params = format!(
@@ -105,19 +115,20 @@ impl Watch {
     pub(crate) fn of_session(forward: &Forward<'_>) -> Box<Self> {
         let mut watch = Self::over(forward);
         watch.is_stream_of_session = true;
-        watch.told = watch.is_straight().then(|| ([true; 3], String::new()));
+        watch.told = forward.call.route.straight().map(|_| ([true; 3], String::new()));
         Box::new(watch)
     }
 
     fn over(forward: &Forward<'_>) -> Self {
         let call = forward.call;
-        let is_here = |leg: &Arc<crate::snapshot::Leg>| std::ptr::eq(&**leg, forward.leg);
         Self {
             latest: forward.gate.latest(),
             news: forward.gate.news.clone(),
             tasks: forward.gate.tasks.clone(),
-            route: call.route.clone(),
-            leg: call.route.legs.iter().position(is_here).unwrap_or_default(),
+            path: call.route.path.clone(),
+            door: call.route.door,
+            upstream: forward.leg.upstream.name().clone(),
+            knowledge: forward.leg.knowledge.clone(),
             principal: forward.principal.clone(),
             caller: call.caller,
             address: call.address,
@@ -125,13 +136,10 @@ impl Watch {
             body: Bytes::new(),
             judged: Vec::new(),
             told: None,
+            edition: forward.leg.knowledge.pins().editions(),
             absent: None,
             is_stream_of_session: false,
         }
-    }
-
-    fn is_straight(&self) -> bool {
-        self.route.straight().is_some()
     }
 
     const fn party(&self) -> Party<'_> {
@@ -149,12 +157,15 @@ impl Watch {
             return Ok(());
         }
         let Some(book) = now.filter(|book| book.is_enforced()) else { return Ok(()) };
-        let bench = Bench::new(&snapshot, book, self.party(), &self.route);
+        let bench = Bench::new(&snapshot, book, self.party(), (&self.path, self.door));
         for judged in &self.judged {
             let method = judged.method.map(|name| name.decode(&self.body)).unwrap_or_default();
             let arguments = judged.arguments.map(|span| span.of(&self.body));
             let asked = Asked { method: &method, arguments };
-            if bench.target(&self.tasks, (&judged.target, asked)).is_err() {
+            if bench
+                .target((&self.tasks, Owners::One(&self.upstream)), (&judged.target, asked))
+                .is_err()
+            {
                 let text = "the policy changed while this was under way, and no longer allows it: \
                             its result is withheld, though it may have been carried out";
                 return Err(Refusal::new(Reason::PolicyDenied, text));
@@ -201,21 +212,31 @@ impl Watch {
 
     fn sieve(&self, message: Bytes, result: Span, kind: ListKind) -> Result<Bytes, Refusal> {
         let snapshot = self.latest.load();
-        let sight =
-            Sight::new(snapshot.permit.book().map(|book| &**book), self.party(), &self.route.path);
-        let leg = &self.route.legs[self.leg];
-        let mut seen = Vec::new();
-        let shows = |name: &str| {
+        let book = snapshot.permit.book().map(|book| &**book);
+        let sight = Sight::new(book, self.party(), &self.path);
+        let pins = self.knowledge.pins();
+        let is_pinned = kind == ListKind::Tools && pins.is_on();
+        let (mut seen, mut is_otherwise) = (Vec::new(), false);
+        let shows = |name: &str, item: &[u8]| {
+            if is_pinned && !pins.passes(name, item) {
+                is_otherwise = true;
+                return false;
+            }
             seen.push(name.to_owned());
             let kind = super::kind_of(kind);
-            sight.shows(&Item { kind, upstream: leg.upstream.name(), name })
+            sight.shows(&Item { kind, upstream: &self.upstream, name })
         };
         let sieved = sieve::sieve(&message, result, kind, shows).map_err(|fault| {
             let text =
                 format!("the server's list cannot be looked into, so it is withheld: {fault}");
             Refusal::new(Reason::UpstreamInvalid, text)
         })?;
-        leg.knowledge.roster().note_seen(kind, seen);
+        self.knowledge.roster().note_seen(kind, seen);
+        if is_otherwise {
+            // It has to be read again before anybody may call anything of it.
+            self.knowledge.catalogs().note_stale(kind);
+            pins.note_stale();
+        }
         Ok(sieved)
     }
 
@@ -228,12 +249,11 @@ impl Watch {
         let Some(Target::Item(subject)) = self.judged.first().map(|judged| &judged.target) else {
             return;
         };
-        let upstream = self.route.legs[self.leg].upstream.name();
         for path in [&["task", "taskId"][..], &["taskId"][..]] {
             let found = find_path(message, result, path);
             if let Some(span) = found.filter(|span| span.of(message).first() == Some(&b'"')) {
                 let id = Text { span, escaped: true }.decode(message).into_owned();
-                self.tasks.note(upstream, &id, (self.party(), subject));
+                self.tasks.note(&self.upstream, &id, (self.party(), subject));
             }
         }
     }
@@ -243,9 +263,8 @@ impl Watch {
     pub fn may_hear_of(&self, uri: &str) -> bool {
         let snapshot = self.latest.load();
         let Some(book) = snapshot.permit.enforced() else { return true };
-        let bench = Bench::new(&snapshot, book, self.party(), &self.route);
-        let upstream = self.route.legs[self.leg].upstream.name();
-        let item = Item { kind: ItemKind::Resource, upstream, name: uri };
+        let bench = Bench::new(&snapshot, book, self.party(), (&self.path, self.door));
+        let item = Item { kind: ItemKind::Resource, upstream: &self.upstream, name: uri };
         let asked = Asked { method: "resources/subscribe", arguments: None };
         bench.item(&item, asked).is_ok()
     }
@@ -273,23 +292,36 @@ impl Watch {
     pub fn renewed(&mut self) -> Result<Vec<Bytes>, Refusal> {
         let snapshot = self.latest.load_full();
         let now = snapshot.permit.book();
+        let has_other_tools = self.has_other_tools();
         if is_same(now, self.book.as_ref()) {
-            return Ok(Vec::new());
+            let told = self.told.as_ref().filter(|(wants, _)| wants[0] && has_other_tools);
+            return Ok(told.map(|(_, params)| changed(TOLD[0], params)).into_iter().collect());
         }
         let before = self.book.clone();
         self.recheck()?;
         self.book = now.cloned();
         let Some((wants, params)) = &self.told else { return Ok(Vec::new()) };
-        let sight = |book| Sight::new(book, self.party(), &self.route.path);
+        let sight = |book| Sight::new(book, self.party(), &self.path);
         let (before, after) = (before.as_deref(), now.map(|book| &**book));
-        let differing = differing(&sight(before), &sight(after), &self.route);
-        let changed = TOLD.into_iter().zip(differing).zip(wants);
-        let changed = changed.filter(|((_, differs), wanted)| *differs && **wanted);
-        let said = changed.map(|((method, _), _)| {
-            Bytes::from(format!(r#"{{"jsonrpc":"2.0","method":"{method}"{params}}}"#))
-        });
-        Ok(said.collect())
+        let there = (&self.upstream, &*self.knowledge);
+        let mut differing = differing((&sight(before), &sight(after)), there, |_, _| true);
+        differing[0] |= has_other_tools;
+        let others = TOLD.into_iter().zip(differing).zip(wants);
+        let others = others.filter(|((_, differs), wanted)| *differs && **wanted);
+        Ok(others.map(|((method, _), _)| changed(method, params)).collect())
     }
+
+    /// Whether pins have the upstream offer other tools than when this was last asked.
+    fn has_other_tools(&mut self) -> bool {
+        let now = self.knowledge.pins().editions();
+        let before = std::mem::replace(&mut self.edition, now);
+        // Nobody has seen a list before the gate had read one.
+        before != now && before > 0
+    }
+}
+
+fn changed(method: &str, params: &str) -> Bytes {
+    Bytes::from(format!(r#"{{"jsonrpc":"2.0","method":"{method}"{params}}}"#))
 }
 
 const fn is_of_resource(method: Method) -> bool {

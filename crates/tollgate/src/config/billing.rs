@@ -6,7 +6,7 @@ use tollgate_core::bounds::usage::PRICE_MICROS_MAX;
 use tollgate_usage::{days, money};
 
 /// An amount of money in millionths, read from the digits that were typed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Amount(pub(super) i64);
 
 impl Scalar for Amount {
@@ -25,10 +25,6 @@ impl Scalar for Amount {
 
     fn schema() -> Value {
         json!({ "type": ["number", "string"], "minimum": 0 })
-    }
-
-    fn spell(&self) -> Option<Value> {
-        Some(json!(money::text(self.0)))
     }
 }
 

@@ -62,14 +62,14 @@ section! {
         /// The first day it no longer holds.
         until: Key<Day>,
         /// For a call.
-        per_call: Set<Amount> = Amount(0),
+        per_call: Key<Amount>,
         /// For 1,000 tokens towards the upstream.
-        per_1k_tokens_in: Set<Amount> = Amount(0),
+        per_1k_tokens_in: Key<Amount>,
         /// For 1,000 tokens back.
-        per_1k_tokens_out: Set<Amount> = Amount(0),
+        per_1k_tokens_out: Key<Amount>,
         /// For 1,000,000 bytes of arguments and results.
-        per_mb: Set<Amount> = Amount(0),
+        per_mb: Key<Amount>,
         /// For a second, of the time a call takes.
-        per_second: Set<Amount> = Amount(0),
+        per_second: Key<Amount>,
     }
 }
