@@ -2,10 +2,11 @@
 //!
 //! Asking is the binary's; this says which sums are needed, and counts them.
 
-use crate::budget::{Amounts, Budget, Named};
+use crate::budget::{Budget, Named};
 use crate::limits::Limits;
 use crate::request::Now;
 use crate::settings::CountedPer;
+use crate::tally::Amounts;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tollgate_core::ids::{RoutePath, UpstreamName};

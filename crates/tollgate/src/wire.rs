@@ -124,7 +124,6 @@ const LEDGER_FLUSH: Duration = Duration::from_secs(10);
 /// How long the end of the gate waits for that of its child processes.
 const PROCESSES_END: Duration = Duration::from_secs(20);
 
-
 impl House {
     /// Stops: no new work, calls in flight get their time, then what is left is cut.
     pub(crate) async fn stop(self, grace: Duration) {

@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod bodies;
 #[cfg(test)]
+mod budgets;
+#[cfg(test)]
 mod corpus;
 #[cfg(test)]
 mod credentials;
