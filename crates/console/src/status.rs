@@ -99,6 +99,12 @@ pub struct BudgetStatus {
     pub since: i64,
     /// When the next begins.
     pub until: i64,
+    /// Most tokens in a period; `null` where they are not limited. The same for the next two.
+    pub tokens_max: Option<u64>,
+    /// Most calls.
+    pub calls_max: Option<u64>,
+    /// Most money, in millionths of the price book's currency.
+    pub money_micros_max: Option<u64>,
     /// What was used, most first.
     pub used: Vec<BudgetUse>,
     /// Calls it refused.
@@ -164,8 +170,31 @@ pub struct UpstreamStatus {
     /// Why its tools, prompts or resources are missing from routes with several upstreams, or not
     /// up to date there; `null` if they are, or nobody asked.
     pub lists_trouble: Option<String>,
+    /// Its tools next to what was approved, as far as anybody asked for them; `null` if they are not pinned.
+    pub pins: Option<PinStatus>,
     /// Its endpoints.
     pub endpoints: Vec<EndpointStatus>,
+}
+
+/// How the tools of an upstream stand to what was approved. `tollgate pins list` says it tool by tool.
+#[derive(Clone, Debug, Serialize)]
+pub struct PinStatus {
+    /// As they were approved.
+    pub approved: usize,
+    /// Otherwise than they were approved.
+    pub changed: usize,
+    /// Never approved.
+    pub new: usize,
+    /// With hidden characters or text about another upstream's tools, whatever else they are.
+    pub suspicious: usize,
+    /// Neither shown nor callable.
+    pub quarantined: usize,
+    /// Offered though they are not as they were approved, or suspicious.
+    pub flagged: usize,
+    /// Names of the first that are quarantined.
+    pub names: Vec<String>,
+    /// Why approvals cannot be read or written, if they cannot.
+    pub trouble: Option<String>,
 }
 
 /// One endpoint.

@@ -14,12 +14,13 @@ mod whole;
 
 use crate::call::Post;
 use crate::knowledge::Knowledge;
-use crate::meter::Tabs;
+use crate::meter::{Parking, Tabs};
 use crate::permit::Watch;
 use bytes::Bytes;
 use std::sync::Arc;
 use tollgate_core::refusal::{Reason, Refusal};
 use tollgate_mcp::era::{Era, modern};
+use tollgate_mcp::hub::items::ListKind;
 use tollgate_mcp::hub::rewrite::Face;
 use tollgate_mcp::json::{Kind, Span};
 use tollgate_mcp::methods::Method;
@@ -43,6 +44,8 @@ pub struct Expected {
     knowledge: Arc<Knowledge>,
     face: Option<Arc<Face>>,
     tabs: Tabs,
+    parking: Option<Parking>,
+    settled_elsewhere: usize,
     watch: Option<Box<Watch>>,
 }
 
@@ -82,6 +85,8 @@ impl Expected {
             knowledge,
             face,
             tabs: post.tabs.clone(),
+            parking: None,
+            settled_elsewhere: 0,
             watch: None,
         }
     }
@@ -105,6 +110,8 @@ impl Expected {
             knowledge,
             face,
             tabs: Tabs::None,
+            parking: None,
+            settled_elsewhere: 0,
             watch: None,
         }
     }
@@ -213,6 +220,8 @@ impl Expected {
             if !self.may_answer_anything() {
                 return Ok(Verdict::Drop);
             }
+            let message = self.resumed(message, glance);
+            let Ok(glance) = &reply::glance(&message) else { return Ok(Verdict::Drop) };
             let seen = self.seen(message, glance);
             return Ok(seen.map_or(Verdict::Drop, |message| Verdict::Pass(self.faced(message))));
         };
@@ -281,6 +290,10 @@ impl Expected {
             if !uri.is_some_and(|uri| watch.may_hear_of(&uri.decode(&message))) {
                 return Verdict::Drop;
             }
+        }
+        if method == "notifications/tools/list_changed" && self.knowledge.pins().is_on() {
+            self.knowledge.catalogs().note_changed(ListKind::Tools);
+            self.knowledge.pins().note_stale();
         }
         if self.method == Method::Listen {
             let ours =

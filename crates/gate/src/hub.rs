@@ -30,7 +30,7 @@ pub use plan::Plan;
 pub(crate) use plan::Owned;
 
 pub(crate) use catalog::Catalogs;
-pub(crate) use known::{Asking, ensure, settle};
+pub(crate) use known::{Asking, ensure, renew, settle};
 pub(crate) use news::News;
 
 use crate::body::GateBody;

@@ -9,6 +9,8 @@
 
 mod judge;
 
+mod pinned;
+
 mod refusing;
 
 mod subscription;
@@ -158,6 +160,12 @@ pub async fn decide(
         post.subjects = Subjects::of(&call.route, post);
         if post.subjects.all().iter().any(|target| matches!(target, Target::Shortened { .. })) {
             Box::pin(hub::settle(gate, snapshot, (&mut call, &principal))).await;
+        }
+    }
+    if !pinned::is_clear(&call, gate.clock.now()) {
+        let judged = pinned::judge(gate, snapshot, (&mut call, &principal));
+        if let Some(response) = Box::pin(judged).await? {
+            return Ok(Outcome::Answered(response));
         }
     }
     let Permit::Policy(book) = &snapshot.permit else {

@@ -100,10 +100,11 @@ impl Route {
 }
 
 impl Snapshot {
-    /// Whether anybody wants to know what a call acts on: policy, limits or the ledger.
+    /// Whether anybody wants to know what a call acts on: policy, pins, limits or the ledger.
     #[must_use]
     pub const fn names_subjects(&self) -> bool {
         self.settings.policy.is_some()
+            || !self.settings.pins.is_empty()
             || self.settings.quotas.is_some()
             || self.settings.usage.is_some()
     }

@@ -32,7 +32,7 @@ pub fn kinds(message: &[u8], result: Span) -> Vec<ListKind> {
 }
 
 /// The message with only those items in its list that are to be shown, and only for the one it was made
-/// for. `shows` is asked for each name in turn.
+/// for. `shows` is asked for each name in turn, with the item's JSON.
 ///
 /// # Errors
 /// [`SieveFault`]: then nothing of it must be passed on.
@@ -40,7 +40,7 @@ pub fn sieve(
     message: &Bytes,
     result: Span,
     kind: ListKind,
-    mut shows: impl FnMut(&str) -> bool,
+    mut shows: impl FnMut(&str, &[u8]) -> bool,
 ) -> Result<Bytes, SieveFault> {
     let (mut list, mut scope) = (None, None);
     let mut walk = Members::open(message, result.start as usize)?;
@@ -80,7 +80,7 @@ fn without(
     message: &[u8],
     array: Span,
     kind: ListKind,
-    shows: &mut impl FnMut(&str) -> bool,
+    shows: &mut impl FnMut(&str, &[u8]) -> bool,
 ) -> Result<Option<(Span, Vec<u8>)>, GlanceFault> {
     let mut items = Vec::new();
     each_element(message, array.start as usize, |at| {
@@ -88,7 +88,10 @@ fn without(
         items.push(Span::new(at, end));
         Ok(end)
     })?;
-    let is_shown = |item: &&Span| name(item.of(message), kind).is_some_and(|name| shows(&name));
+    let is_shown = |item: &&Span| {
+        let item = item.of(message);
+        name(item, kind).is_some_and(|name| shows(&name, item))
+    };
     let kept: Vec<&Span> = items.iter().filter(is_shown).collect();
     if kept.len() == items.len() {
         return Ok(None);
@@ -132,7 +135,7 @@ mod tests {
         let message = Bytes::copy_from_slice(text.as_bytes());
         let result = find_path(&message, Span::new(0, message.len()), &["result"]);
         let result = result.expect("a result");
-        let kept = sieve(&message, result, ListKind::Tools, |name| name.starts_with("ok"));
+        let kept = sieve(&message, result, ListKind::Tools, |name, _| name.starts_with("ok"));
         kept.map(|kept| String::from_utf8(kept.to_vec()).expect("text"))
     }
 

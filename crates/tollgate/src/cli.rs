@@ -3,16 +3,25 @@
 //! Only the shape. What each command does is in the file of its name.
 
 mod pins;
+
+mod policy;
+
 mod records;
 
 mod tools;
 
+mod usage;
+
 pub(crate) use pins::{ApproveArgs, PinsAction, PinsArgs};
+pub(crate) use policy::{
+    ExplainArgs, ItemArgs, MatrixArgs, MatrixFormat, PolicyAction, PolicyArgs, TestArgs,
+};
 pub(crate) use records::{
     AddAgentArgs, AddUserArgs, AgentsAction, AgentsArgs, KeysAction, KeysArgs, PasswdArgs,
     PasswordArgs, ProofArgs, RecordsArgs, RotateArgs, UsersAction, UsersArgs,
 };
 pub(crate) use tools::{CallArgs, TargetArgs, ToolsAction, ToolsArgs};
+pub(crate) use usage::{LedgerArgs, RepriceArgs, SpanArgs, UsageAction, UsageArgs, UsageFormat};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::net::SocketAddr;
@@ -95,6 +104,9 @@ pub(crate) enum Command {
     /// List and call tools through a running gate
     #[command(long_about = TOOLS, after_long_help = TOOLS_NEXT)]
     Tools(Box<ToolsArgs>),
+    /// Say what the policy decides, and why
+    #[command(long_about = policy::POLICY, after_long_help = policy::POLICY_NEXT)]
+    Policy(Box<PolicyArgs>),
     /// Add, list and cut off agents
     #[command(long_about = records::AGENTS, after_long_help = records::AGENTS_NEXT)]
     Agents(AgentsArgs),
@@ -107,6 +119,9 @@ pub(crate) enum Command {
     /// List, compare and approve tools as upstreams define them
     #[command(long_about = pins::PINS, after_long_help = pins::PINS_NEXT)]
     Pins(PinsArgs),
+    /// Say what was used, by whom, and what it costs
+    #[command(long_about = usage::USAGE, after_long_help = usage::USAGE_NEXT)]
+    Usage(Box<UsageArgs>),
     /// Print the JSON Schema of the configuration file
     #[command(long_about = SCHEMA, after_long_help = SCHEMA_NEXT)]
     Schema,

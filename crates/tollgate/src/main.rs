@@ -14,6 +14,8 @@ mod identity;
 
 mod report;
 
+mod notices;
+
 mod demo;
 
 mod check;
@@ -38,6 +40,8 @@ mod screen;
 
 mod dates;
 
+mod policy;
+
 mod records;
 
 mod agents;
@@ -47,6 +51,10 @@ mod users;
 mod keys;
 
 mod pins;
+
+mod usage;
+
+mod ledger;
 
 use clap::{CommandFactory as _, Parser as _};
 use cli::{Cli, Command};
@@ -79,10 +87,12 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Connect(args) => return connect::run(args),
         Command::Doctor(args) => return doctor::run(args, &cli.log),
         Command::Tools(args) => return tools::run(args, &cli.log),
+        Command::Policy(args) => return policy::run(args, &cli.log),
         Command::Agents(args) => return agents::run(args),
         Command::Users(args) => return users::run(args),
         Command::Keys(args) => return keys::run(args),
         Command::Pins(args) => return pins::run(args),
+        Command::Usage(args) => return usage::run(args),
         Command::Schema => schema::run()?,
         Command::Completions(args) => {
             // Into memory first: clap's generator panics when the pipe it writes to is closed.

@@ -1,20 +1,24 @@
 //! What the admin listener shows of the gate.
 
+use crate::ledger;
 use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 use tollgate_console::{
-    BudgetStatus, BudgetUse, EndpointState, EndpointStatus, GateStatus, LimitStatus, PolicyStatus,
-    RouteStatus, Status, Subject, UpstreamStatus, UsageStatus,
+    Asking, BudgetStatus, BudgetUse, EndpointState, EndpointStatus, GateStatus, LimitStatus,
+    PinStatus, PolicyStatus, RouteStatus, Status, Subject, UpstreamStatus, UsageStatus,
 };
+use tollgate_core::stores::UsageLedger;
 use tollgate_gate::gate::{Gate, UseStatus};
 use tollgate_gate::knowledge::{Found, Knowledge};
 use tollgate_gate::listen::Control;
 use tollgate_gate::permit::PermitCounts;
+use tollgate_gate::pins::PinCounts;
 use tollgate_gate::settings::{IdentitySettings, Settings, UpstreamEra};
 use tollgate_gate::snapshot::Snapshot;
 use tollgate_gate::upstream::{self, Upstream};
+use tollgate_policy::settings::Mode;
 
 /// Capabilities whose sections this version does not have: nothing of them is enforced.
 const NOT_ENFORCED: [&str; 2] = ["audit", "telemetry"];
@@ -24,6 +28,7 @@ pub(crate) struct Overview {
     gate: Arc<Gate>,
     control: Arc<Control>,
     listen: SocketAddr,
+    ledger: Option<Arc<dyn UsageLedger>>,
     started: Instant,
     // A plain mutex: replaced on reload, read by `/status`.
     reload_error: Mutex<Option<String>>,
@@ -31,8 +36,14 @@ pub(crate) struct Overview {
 
 impl Overview {
     /// An overview of this gate.
-    pub(crate) fn new(gate: Arc<Gate>, control: Arc<Control>, listen: SocketAddr) -> Self {
-        Self { gate, control, listen, started: Instant::now(), reload_error: Mutex::new(None) }
+    pub(crate) fn new(
+        gate: Arc<Gate>,
+        control: Arc<Control>,
+        listen: SocketAddr,
+        ledger: Option<Arc<dyn UsageLedger>>,
+    ) -> Self {
+        let (started, reload_error) = (Instant::now(), Mutex::new(None));
+        Self { gate, control, listen, ledger, started, reload_error }
     }
 
     /// Notes how the last reload went.
@@ -48,6 +59,10 @@ impl Subject for Overview {
         } else {
             Ok(())
         }
+    }
+
+    fn usage<'a>(&'a self, query: &'a str) -> Asking<'a> {
+        Box::pin(ledger::answer(&self.gate, self.ledger.as_ref(), query))
     }
 
     fn status(&self) -> Status {
@@ -99,7 +114,7 @@ impl Overview {
 fn not_enforced(settings: &Settings) -> Vec<String> {
     let is_on = [
         ("identity", matches!(settings.identity, IdentitySettings::Required(_))),
-        ("policy", settings.policy.is_some()),
+        ("policy", settings.policy.as_ref().is_some_and(|policy| policy.mode == Mode::Enforce)),
         ("limits", settings.quotas.is_some()),
     ];
     let off = is_on.into_iter().filter(|(_, is_on)| !is_on).map(|(name, _)| name);
@@ -127,6 +142,9 @@ fn budgets(usage: &UseStatus) -> Vec<BudgetStatus> {
         per: budget.per.clone(),
         since: budget.since,
         until: budget.until,
+        tokens_max: budget.tokens,
+        calls_max: budget.calls,
+        money_micros_max: budget.money_micros,
         used: budget
             .used
             .iter()
@@ -183,8 +201,15 @@ fn upstream(snapshot: &Snapshot, upstream: &Arc<Upstream>) -> UpstreamStatus {
         keeps_sessions: known.is_some_and(Knowledge::mints_sessions),
         messages_dropped: known.map_or(0, Knowledge::dropped),
         lists_trouble: known.and_then(Knowledge::lists_trouble).map(|why| why.to_string()),
+        pins: known.and_then(|known| known.pins().counts()).map(pins),
         endpoints: upstream.status().into_iter().map(endpoint).collect(),
     }
+}
+
+fn pins(counts: PinCounts) -> PinStatus {
+    let PinCounts { approved, changed, new, suspicious, quarantined, flagged, names, trouble } =
+        counts;
+    PinStatus { approved, changed, new, suspicious, quarantined, flagged, names, trouble }
 }
 
 fn era(upstream: &Upstream, known: Option<&Knowledge>) -> &'static str {

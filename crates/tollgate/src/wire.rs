@@ -5,6 +5,8 @@
 
 use crate::config::Checked;
 use crate::identity::{Desk, Identity, Wanted};
+use crate::ledger;
+use crate::notices::Notices;
 use crate::report::Overview;
 use anyhow::Context;
 use std::net::SocketAddr;
@@ -59,6 +61,7 @@ pub(crate) async fn build(checked: Checked, admin: Option<SocketAddr>) -> anyhow
         keys: &checked.settings.sessions.keys,
     };
     let identity = Identity::open(wanted, clock.clone(), entropy.clone()).await?;
+    let ledger = ledger::open(checked.ledger.as_deref()).await?;
     let settings = checked.settings;
     let tls = match &settings.tls {
         None => None,
@@ -74,18 +77,22 @@ pub(crate) async fn build(checked: Checked, admin: Option<SocketAddr>) -> anyhow
     let issuer = identity.as_ref().and_then(|identity| identity.annex.clone());
     let around = Surroundings {
         book,
-        clock,
+        clock: clock.clone(),
         entropy,
         drain: drain.clone(),
         identity: identity.map(|identity| identity.sources),
         annex: issuer.clone().map(|issuer| issuer as _),
-        ledger: None,
+        ledger: ledger.clone(),
         pins: store.as_ref().map(Embedded::pins),
     };
     let gate = Gate::new(settings, around)?;
     gate.start_background();
+    let notices = Notices::new(gate.clone(), ledger.clone(), clock);
+    // Before the first call: what was used before the start counts from the start.
+    notices.recall().await;
+    tokio::spawn(notices.run(drain.clone()));
     let address = listener.local_addr()?;
-    let overview = Arc::new(Overview::new(gate.clone(), control.clone(), address));
+    let overview = Arc::new(Overview::new(gate.clone(), control.clone(), address, ledger));
     let serving = tokio::spawn(serve_gate(listener, gate.clone(), control.clone()));
     let admin = match admin_listener {
         None => None,
@@ -111,6 +118,9 @@ async fn serve_admin(listener: TcpListener, overview: Arc<Overview>, drain: Drai
     }
 }
 
+/// How long the end of the gate waits for its ledger.
+const LEDGER_FLUSH: Duration = Duration::from_secs(10);
+
 /// How long the end of the gate waits for that of its child processes.
 const PROCESSES_END: Duration = Duration::from_secs(20);
 
@@ -124,6 +134,9 @@ impl House {
             self.drain.force();
             // Cutting takes a moment at most; a defect there must not keep the process alive.
             drop(tokio::time::timeout(Duration::from_secs(1), &mut serving).await);
+        }
+        if !self.gate.flush_usage(LEDGER_FLUSH).await {
+            tracing::warn!("some usage was not written to the ledger in time and is lost");
         }
         if !self.gate.close_upstreams(PROCESSES_END).await {
             tracing::warn!("some child processes have not ended yet; their guards see to that");

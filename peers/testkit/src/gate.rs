@@ -80,6 +80,15 @@ impl Configuration {
         self
     }
 
+    /// Adds a key to every upstream there is so far.
+    #[must_use]
+    pub fn every_upstream_key(mut self, key: &str) -> Self {
+        for (_, _, keys, _) in &mut self.upstreams {
+            keys.push_str(&format!(", {key}"));
+        }
+        self
+    }
+
     /// Adds a key to `http` or `sse` of the last upstream (`timeouts: { total: 1s }`).
     #[must_use]
     pub fn http_key(mut self, key: &str) -> Self {

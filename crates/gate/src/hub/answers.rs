@@ -148,7 +148,11 @@ impl Front<'_> {
             },
         };
         let wait = Duration::from_secs(LIST_WAIT_SECS);
-        let stocks = self.stocks(audience, Need::List(kind), wait).await;
+        let mut stocks = self.stocks(audience, Need::List(kind), wait).await;
+        // Text of one upstream may be about tools of another, whose list was read after it.
+        if kind == ListKind::Tools && self.gate.pins.settle_names(self.gate) {
+            stocks = self.stocks(audience, Need::List(kind), wait).await;
+        }
         let legs = &self.call.route.legs;
         let merged = self.plan.shelf.merged(self.plan, legs, (audience, kind), &stocks);
         let fresh = shelf::ttl_millis(&stocks, kind, self.gate.clock.now());

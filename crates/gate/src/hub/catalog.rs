@@ -221,6 +221,11 @@ impl Catalog {
         self.news[kind as usize].fetch_add(1, Ordering::AcqRel);
     }
 
+    /// Notes that a list has to be read again before anybody relies on it.
+    pub(crate) fn note_stale(&self, kind: ListKind) {
+        self.changed.fetch_or(bit(kind), Ordering::AcqRel);
+    }
+
     /// A number that grows whenever agents have reason to read a list again.
     pub(crate) fn news(&self, kind: ListKind) -> u64 {
         self.news[kind as usize].load(Ordering::Acquire)
@@ -259,15 +264,17 @@ impl Catalog {
     fn age(&self, kind: ListKind, list: &List, now: Millis) -> Standing {
         let age = now.since(list.taken);
         let is_pinned = kind == ListKind::Tools && self.is_pinned.load(Ordering::Acquire);
-        let fresh = match list.ttl_millis {
-            _ if is_pinned => LISTS_FRESH_MILLIS,
-            _ if self.is_watched.load(Ordering::Relaxed) => LISTS_WATCHED_MILLIS,
+        let (fresh, usable) = match list.ttl_millis {
+            _ if is_pinned => (LISTS_FRESH_MILLIS, LISTS_FRESH_MILLIS),
+            _ if self.is_watched.load(Ordering::Relaxed) => {
+                (LISTS_WATCHED_MILLIS, LISTS_USABLE_MILLIS)
+            }
             Some(ttl) => return if age < ttl { Standing::Serves } else { Standing::Lacks },
-            None => LISTS_FRESH_MILLIS,
+            None => (LISTS_FRESH_MILLIS, LISTS_USABLE_MILLIS),
         };
         if age < fresh {
             Standing::Serves
-        } else if age < fresh + LISTS_USABLE_MILLIS {
+        } else if age < fresh + usable {
             Standing::Ages
         } else {
             Standing::Lacks
@@ -419,4 +426,49 @@ impl Catalog {
 
 const fn bit(kind: ListKind) -> u8 {
     1 << kind as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::list::Gathering;
+    use super::{Catalog, Standing};
+    use crate::hub::audience::Audience;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use tollgate_core::bounds::{LISTS_FRESH_MILLIS, LISTS_USABLE_MILLIS};
+    use tollgate_core::clock::Millis;
+    use tollgate_mcp::hub::items::ListKind::{Prompts, Tools};
+    use tollgate_mcp::hub::items::{ListKind, ListPage};
+
+    /// How a list stands so long after it was read, if the upstream says that it is fresh for so long.
+    fn standing(is_pinned: bool, kind: ListKind, ttl_ms: Option<u64>, age: u64) -> Standing {
+        let is_pinned = Arc::new(AtomicBool::new(is_pinned));
+        let catalog = Catalog::new(Audience::of_session(b"{}"), Millis(0), is_pinned);
+        catalog.is_watched.store(ttl_ms.is_none(), Ordering::Relaxed);
+        let mut gathering = Gathering::new("peer");
+        gathering.add(ListPage { ttl_ms, ..ListPage::default() }, 0);
+        let list = gathering.finish(1, None, Millis(1_000));
+        catalog.age(kind, &list, Millis(1_000 + age))
+    }
+
+    #[test]
+    fn tools_that_are_pinned_are_read_again_whatever_the_upstream_says() {
+        for ttl in [Some(u64::MAX), Some(0), None] {
+            let of = |age| standing(true, Tools, ttl, age);
+            assert_eq!(of(LISTS_FRESH_MILLIS - 1), Standing::Serves, "{ttl:?}");
+            assert_eq!(of(LISTS_FRESH_MILLIS), Standing::Ages, "{ttl:?}");
+            assert_eq!(of(2 * LISTS_FRESH_MILLIS - 1), Standing::Ages, "{ttl:?}");
+            assert_eq!(of(2 * LISTS_FRESH_MILLIS), Standing::Lacks, "{ttl:?}");
+        }
+    }
+
+    #[test]
+    fn other_lists_are_fresh_as_long_as_the_upstream_says() {
+        for (is_pinned, kind) in [(false, Tools), (true, Prompts)] {
+            assert_eq!(standing(is_pinned, kind, Some(60_000), 59_999), Standing::Serves);
+            assert_eq!(standing(is_pinned, kind, Some(60_000), 60_000), Standing::Lacks);
+            let long = LISTS_FRESH_MILLIS + LISTS_USABLE_MILLIS;
+            assert_eq!(standing(is_pinned, kind, None, long), Standing::Serves, "it is watched");
+        }
+    }
 }

@@ -58,10 +58,41 @@ pub(crate) async fn ensure(
     Ok(())
 }
 
+/// Sees to it that the tools of an upstream that pins them are known as they are now: reads them again where
+/// that is due, and beside the call where a name is missing.
+///
+/// # Errors
+/// [`Reason::UpstreamDown`] if no list can be had.
+pub(crate) async fn renew(
+    asking: Asking<'_>,
+    (post, message): (&Post, &Message),
+    leg: usize,
+    name: Option<&str>,
+) -> Result<(), Refusal> {
+    let leg = &asking.call.route.legs[leg];
+    let (gate, kind) = (asking.gate, ListKind::Tools);
+    let audience = asking.audience(post, message);
+    let catalog = leg.knowledge.catalogs().of(&audience.at(leg), gate.clock.now());
+    let there = (&leg.upstream, &leg.knowledge);
+    let wait = Duration::from_secs(LIST_WAIT_SECS) + leg.upstream.start_time();
+    let stock = catalog.want(gate, there, Need::List(kind), wait).await;
+    gate.pins.settle_names(gate);
+    let book = leg.knowledge.pins();
+    if stock.lacks(kind) && !book.is_settled() {
+        return Err(unreadable(leg));
+    }
+    if name.is_some_and(|name| !book.allows(name))
+        && leg.knowledge.roster().may_reread(kind, gate.clock.now())
+    {
+        catalog.read_again(gate, there, kind);
+    }
+    Ok(())
+}
+
 fn unreadable(leg: &Leg) -> Refusal {
     tracing::debug!(upstream = %leg.upstream.name(), "a call was refused: no list can be read");
-    let text = "the gate cannot read what this server offers just now, and a policy lets through only \
-                what a list has; the call was not made: retry in a few seconds";
+    let text = "the gate cannot read what this server offers just now, and lets through only what a \
+                list has; the call was not made: retry in a few seconds";
     Refusal::new(Reason::UpstreamDown, text).retry_after(5)
 }
 

@@ -263,7 +263,7 @@ fn verdict(
     allowed
 }
 
-fn asks_for_list(post: &Post, message: &Message) -> bool {
+pub(super) fn asks_for_list(post: &Post, message: &Message) -> bool {
     message.kind == Kind::Request
         && message.method.is_some_and(|name| Method::of(&name.decode(&post.body)).is_list())
 }

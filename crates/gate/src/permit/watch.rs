@@ -64,6 +64,8 @@ pub struct Watch {
     judged: Vec<Judged>,
     /// Who is told of changed lists, and with which `params`.
     told: Option<([bool; 3], String)>,
+    /// Which edition of the pinned tools it was told of.
+    edition: u64,
     /// What is said of a resource the upstream does not have.
     absent: Option<(Era, Bytes)>,
     is_stream_of_session: bool,
@@ -78,10 +80,11 @@ struct Judged {
 }
 
 impl Watch {
-    /// The watch over the reply to a POST; `None` where no policy is enforced.
+    /// The watch over the reply to a POST; `None` where no policy is enforced and nothing pinned.
     pub(crate) fn of_post(forward: &Forward<'_>, post: &Post) -> Option<Box<Self>> {
         let is_lasting = post.method == Method::Listen;
-        if !is_lasting && forward.snapshot.permit.enforced().is_none() {
+        let is_pinned = post.method.is_list() && forward.leg.knowledge.pins().is_on();
+        if !is_lasting && !is_pinned && forward.snapshot.permit.enforced().is_none() {
             return None;
         }
         let judged = post.all().iter().zip(post.subjects.all()).map(|(message, target)| Judged {
@@ -133,6 +136,7 @@ impl Watch {
             body: Bytes::new(),
             judged: Vec::new(),
             told: None,
+            edition: forward.leg.knowledge.pins().editions(),
             absent: None,
             is_stream_of_session: false,
         }
@@ -210,8 +214,14 @@ impl Watch {
         let snapshot = self.latest.load();
         let book = snapshot.permit.book().map(|book| &**book);
         let sight = Sight::new(book, self.party(), &self.path);
-        let mut seen = Vec::new();
-        let shows = |name: &str| {
+        let pins = self.knowledge.pins();
+        let is_pinned = kind == ListKind::Tools && pins.is_on();
+        let (mut seen, mut is_otherwise) = (Vec::new(), false);
+        let shows = |name: &str, item: &[u8]| {
+            if is_pinned && !pins.passes(name, item) {
+                is_otherwise = true;
+                return false;
+            }
             seen.push(name.to_owned());
             let kind = super::kind_of(kind);
             sight.shows(&Item { kind, upstream: &self.upstream, name })
@@ -222,6 +232,11 @@ impl Watch {
             Refusal::new(Reason::UpstreamInvalid, text)
         })?;
         self.knowledge.roster().note_seen(kind, seen);
+        if is_otherwise {
+            // It has to be read again before anybody may call anything of it.
+            self.knowledge.catalogs().note_stale(kind);
+            pins.note_stale();
+        }
         Ok(sieved)
     }
 
@@ -277,8 +292,10 @@ impl Watch {
     pub fn renewed(&mut self) -> Result<Vec<Bytes>, Refusal> {
         let snapshot = self.latest.load_full();
         let now = snapshot.permit.book();
+        let has_other_tools = self.has_other_tools();
         if is_same(now, self.book.as_ref()) {
-            return Ok(Vec::new());
+            let told = self.told.as_ref().filter(|(wants, _)| wants[0] && has_other_tools);
+            return Ok(told.map(|(_, params)| changed(TOLD[0], params)).into_iter().collect());
         }
         let before = self.book.clone();
         self.recheck()?;
@@ -287,14 +304,24 @@ impl Watch {
         let sight = |book| Sight::new(book, self.party(), &self.path);
         let (before, after) = (before.as_deref(), now.map(|book| &**book));
         let there = (&self.upstream, &*self.knowledge);
-        let differing = differing((&sight(before), &sight(after)), there, |_, _| true);
-        let changed = TOLD.into_iter().zip(differing).zip(wants);
-        let changed = changed.filter(|((_, differs), wanted)| *differs && **wanted);
-        let said = changed.map(|((method, _), _)| {
-            Bytes::from(format!(r#"{{"jsonrpc":"2.0","method":"{method}"{params}}}"#))
-        });
-        Ok(said.collect())
+        let mut differing = differing((&sight(before), &sight(after)), there, |_, _| true);
+        differing[0] |= has_other_tools;
+        let others = TOLD.into_iter().zip(differing).zip(wants);
+        let others = others.filter(|((_, differs), wanted)| *differs && **wanted);
+        Ok(others.map(|((method, _), _)| changed(method, params)).collect())
     }
+
+    /// Whether pins have the upstream offer other tools than when this was last asked.
+    fn has_other_tools(&mut self) -> bool {
+        let now = self.knowledge.pins().editions();
+        let before = std::mem::replace(&mut self.edition, now);
+        // Nobody has seen a list before the gate had read one.
+        before != now && before > 0
+    }
+}
+
+fn changed(method: &str, params: &str) -> Bytes {
+    Bytes::from(format!(r#"{{"jsonrpc":"2.0","method":"{method}"{params}}}"#))
 }
 
 const fn is_of_resource(method: Method) -> bool {

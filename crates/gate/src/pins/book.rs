@@ -9,7 +9,9 @@ use aws_lc_rs::digest;
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use tollgate_core::clock::Clock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tollgate_core::bounds::LISTS_FRESH_MILLIS;
+use tollgate_core::clock::{Clock, Millis};
 use tollgate_core::ids::UpstreamName;
 use tollgate_core::stores::{Approval, Digest, PinRecord, Pins, Seen, StoreError};
 use tollgate_mcp::hub::definition::Definition;
@@ -25,6 +27,9 @@ pub struct PinBook {
     /// Why the store was of no help last time.
     trouble: ArcSwapOption<String>,
     shown: ArcSwap<Shown>,
+    editions: AtomicU64,
+    /// When a list was last read; 0 if that has to be done first.
+    read_at: AtomicU64,
     /// Names of tools that a list on its way to an agent showed otherwise than the gate has read them.
     // A plain mutex: held for one look into a set that is nearly always empty.
     otherwise: Mutex<HashSet<Box<str>>>,
@@ -112,6 +117,9 @@ impl PinBook {
             return false;
         }
         self.settings.store(settings.cloned().map(Arc::new));
+        // What was once settled says nothing under other settings.
+        self.note_stale();
+        self.shown.store(Arc::default());
         true
     }
 
@@ -169,7 +177,8 @@ impl PinBook {
         self.known.load().as_ref()?.get(tool)?.0.clone()
     }
 
-    /// Reads what the store has now; whether it has nothing any more, though it had something.
+    /// Reads what the store has now; whether lists must be read again for it: the store is back, or has nothing
+    /// any more, though it had something.
     pub(super) async fn refresh(
         &self,
         upstream: &UpstreamName,
@@ -180,15 +189,25 @@ impl PinBook {
         let all = pins.all(Some(upstream.as_str().to_owned())).await?;
         let is_forgotten = had_some && all.is_empty();
         self.take_over(all);
-        Ok(is_forgotten)
+        let is_back = self.trouble.swap(None).is_some();
+        if is_back {
+            tracing::info!(%upstream, "the store of pins answers again");
+        }
+        Ok(is_forgotten || is_back)
     }
 
     pub(super) fn shown(&self) -> arc_swap::Guard<Arc<Shown>> {
         self.shown.load()
     }
 
+    /// Puts in force what lists come to.
     pub(super) fn show(&self, shown: Shown) {
-        self.shown.store(Arc::new(shown));
+        let before = self.shown.swap(Arc::new(shown));
+        let now = self.shown.load();
+        let is_other = before.offered != now.offered || before.held != now.held;
+        if is_other || !self.is_settled() {
+            self.editions.fetch_add(1, Ordering::AcqRel);
+        }
     }
 
     /// Names that lists on their way showed otherwise, and have not been read again since.
@@ -197,14 +216,36 @@ impl PinBook {
     }
 
     /// A list was read again: what others showed on their way is in it, or was never so.
-    pub(crate) fn note_read(&self) {
+    pub(crate) fn note_read(&self, now: Millis) {
         self.otherwise.lock().clear();
+        self.read_at.store(now.0, Ordering::Release);
     }
 
-    /// Whether this tool is held back. One look into a set, and none where nothing is pinned.
-    #[must_use]
-    pub fn holds(&self, tool: &str) -> bool {
-        self.is_on() && self.shown.load().held.contains(tool)
+    /// What is known has to be read again before the next call.
+    pub(crate) fn note_stale(&self) {
+        self.read_at.store(0, Ordering::Release);
+    }
+
+    /// Whether lists were read so lately that a call need not ask for them.
+    pub(crate) fn is_fresh(&self, now: Millis) -> bool {
+        let read_at = self.read_at.load(Ordering::Acquire);
+        read_at > 0 && now.since(Millis(read_at)) < LISTS_FRESH_MILLIS
+    }
+
+    /// Whether any list was ever settled.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.editions() > 0
+    }
+
+    /// Whether this tool may be called: it is offered as it was approved, and no list shows it otherwise.
+    pub(crate) fn allows(&self, tool: &str) -> bool {
+        let shown = self.shown.load();
+        shown.offered.contains_key(tool) && !shown.held.contains(tool)
+    }
+
+    /// A number that grows whenever other tools are offered, or the same otherwise.
+    pub(crate) fn editions(&self) -> u64 {
+        self.editions.load(Ordering::Acquire)
     }
 
     /// Whether a tool on its way to an agent, its whole JSON, is as it is offered. One that is not is held

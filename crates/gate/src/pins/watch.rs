@@ -56,6 +56,8 @@ impl Pinboard {
                 Ok(version) if seen == Some(version) => {}
                 Ok(version) => seen = refresh(&gate, &*store).await.then_some(version),
                 Err(error) => {
+                    // Once it is back, everything is looked at again.
+                    seen = None;
                     for leg in pinned(&gate) {
                         leg.knowledge.pins().note_trouble(leg.upstream.name(), &error.to_string());
                     }
@@ -72,7 +74,7 @@ async fn refresh(gate: &Gate, store: &dyn Pins) -> bool {
         let book = leg.knowledge.pins();
         match book.refresh(leg.upstream.name(), store).await {
             Ok(false) => {}
-            // Somebody had everything forgotten: what the upstream shows is its first list again.
+            // Where everything was forgotten, what the upstream shows is its first list again.
             Ok(true) => leg.knowledge.catalogs().note_changed(ListKind::Tools),
             Err(error) => {
                 is_whole = false;

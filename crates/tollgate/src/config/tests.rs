@@ -4,6 +4,8 @@ mod identity;
 
 mod limits;
 
+mod pins;
+
 mod routes;
 
 mod upstreams;

@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod bodies;
 #[cfg(test)]
+mod budgets;
+#[cfg(test)]
 mod corpus;
 #[cfg(test)]
 mod credentials;
@@ -76,9 +78,25 @@ mod life;
 #[cfg(test)]
 mod lifetimes;
 #[cfg(test)]
+mod limits_answers;
+#[cfg(test)]
+mod limits_evasion;
+#[cfg(test)]
+mod limits_results;
+#[cfg(test)]
+mod limits_settling;
+#[cfg(test)]
 mod mirror;
 #[cfg(test)]
 mod misrouting;
+#[cfg(test)]
+mod pins_changes;
+#[cfg(test)]
+mod pins_house;
+#[cfg(test)]
+mod pins_modes;
+#[cfg(test)]
+mod pins_store;
 #[cfg(test)]
 mod policy_calls;
 #[cfg(test)]
@@ -111,6 +129,10 @@ mod stdio_sharing;
 mod streams;
 #[cfg(test)]
 mod upstream_tokens;
+#[cfg(test)]
+mod usage_ledger;
+#[cfg(test)]
+mod usage_rows;
 
 /// The gate under test.
 #[cfg(test)]

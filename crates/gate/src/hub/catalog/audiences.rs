@@ -85,6 +85,13 @@ impl Catalogs {
         }
     }
 
+    /// A list was seen to be another than was read: every audience reads it again.
+    pub(crate) fn note_stale(&self, kind: ListKind) {
+        for catalog in &*self.known.lock() {
+            catalog.note_stale(kind);
+        }
+    }
+
     /// Lets go of what nobody has used for long.
     pub(crate) fn sweep(&self, now: Millis) {
         let idle = CATALOG_IDLE_SECS * 1_000;

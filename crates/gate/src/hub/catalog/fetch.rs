@@ -149,7 +149,7 @@ async fn pinned(gate: &Gate, (upstream, knowledge): There<'_>, kind: ListKind, l
     let (list, seen) = list.pinned(|tool| book.offers(tool));
     let store = (gate.pins.store.as_ref(), &*gate.clock);
     book.note((upstream.name(), &settings), store, seen).await;
-    book.note_read();
+    book.note_read(gate.clock.now());
     list
 }
 
