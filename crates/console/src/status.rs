@@ -19,6 +19,8 @@ pub struct Status {
     pub routes: Vec<RouteStatus>,
     /// Upstreams in the order of the file.
     pub upstreams: Vec<UpstreamStatus>,
+    /// What policy decided; `null` where there is none.
+    pub policy: Option<PolicyStatus>,
     /// Limits, in the order of the file.
     pub limits: Vec<LimitStatus>,
     /// Budgets, in the order of the file.
@@ -54,6 +56,19 @@ pub struct GateStatus {
     pub panics: u64,
 }
 
+/// Calls that policy decided about, since the start.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct PolicyStatus {
+    /// Whether it is enforced; otherwise it is in shadow.
+    pub enforced: bool,
+    /// Calls it allowed.
+    pub allowed: u64,
+    /// Calls it refused, or answered as if what they name were not there.
+    pub denied: u64,
+    /// Calls it would have refused while in shadow.
+    pub shadowed: u64,
+}
+
 /// One limit.
 #[derive(Clone, Debug, Serialize)]
 pub struct LimitStatus {
@@ -84,6 +99,12 @@ pub struct BudgetStatus {
     pub since: i64,
     /// When the next begins.
     pub until: i64,
+    /// Most tokens in a period; `null` where they are not limited. The same for the next two.
+    pub tokens_max: Option<u64>,
+    /// Most calls.
+    pub calls_max: Option<u64>,
+    /// Most money, in millionths of the price book's currency.
+    pub money_micros_max: Option<u64>,
     /// What was used, most first.
     pub used: Vec<BudgetUse>,
     /// Calls it refused.

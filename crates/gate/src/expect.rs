@@ -14,7 +14,7 @@ mod whole;
 
 use crate::call::Post;
 use crate::knowledge::Knowledge;
-use crate::meter::Tabs;
+use crate::meter::{Parking, Tabs};
 use crate::permit::Watch;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -44,6 +44,8 @@ pub struct Expected {
     knowledge: Arc<Knowledge>,
     face: Option<Arc<Face>>,
     tabs: Tabs,
+    parking: Option<Parking>,
+    settled_elsewhere: usize,
     watch: Option<Box<Watch>>,
 }
 
@@ -83,6 +85,8 @@ impl Expected {
             knowledge,
             face,
             tabs: post.tabs.clone(),
+            parking: None,
+            settled_elsewhere: 0,
             watch: None,
         }
     }
@@ -106,6 +110,8 @@ impl Expected {
             knowledge,
             face,
             tabs: Tabs::None,
+            parking: None,
+            settled_elsewhere: 0,
             watch: None,
         }
     }
@@ -214,6 +220,8 @@ impl Expected {
             if !self.may_answer_anything() {
                 return Ok(Verdict::Drop);
             }
+            let message = self.resumed(message, glance);
+            let Ok(glance) = &reply::glance(&message) else { return Ok(Verdict::Drop) };
             let seen = self.seen(message, glance);
             return Ok(seen.map_or(Verdict::Drop, |message| Verdict::Pass(self.faced(message))));
         };

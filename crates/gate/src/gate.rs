@@ -5,7 +5,7 @@ use crate::drain::Drain;
 use crate::farewell::{Farewells, Parting};
 use crate::http_sse::Lanes;
 use crate::hub::News;
-use crate::meter::Scales;
+use crate::meter::{Parked, Scales};
 use crate::permit::PermitCounts;
 use crate::pins::Pinboard;
 use crate::recovery::Memories;
@@ -46,6 +46,7 @@ pub struct Gate {
     identity: Option<tollgate_identity::Sources>,
     pub(crate) annex: Option<Arc<dyn Annex>>,
     scales: Scales,
+    pub(crate) parked: Parked,
     pub(crate) pins: Pinboard,
     pub(crate) panics: AtomicU64,
 }
@@ -102,6 +103,7 @@ impl Gate {
             identity,
             annex,
             scales,
+            parked: Parked::default(),
             pins: Pinboard::new(pins),
             panics: AtomicU64::new(0),
         };
@@ -253,6 +255,7 @@ impl Gate {
         self.say_farewell(self.sessions.sweep(part % parts, life));
         if part.is_multiple_of(parts) {
             self.memories.sweep();
+            self.parked.sweep(self.clock.now());
             self.soft.sweep(self.clock.now(), life);
             let legs = snapshot.routes.values().flat_map(|route| &route.legs);
             let now = self.clock.now();

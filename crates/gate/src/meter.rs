@@ -7,16 +7,19 @@
 //! reply. What reached no upstream leaves no row.
 //!
 //! Next: `meter/tabs.rs` for the messages of one body, `meter/lasting.rs` for streams without an end,
-//! `meter/fit.rs` for results that are too long.
+//! `meter/parked.rs` for those that break off, `meter/fit.rs` for results that are too long.
 
 mod fit;
 mod ids;
 mod lasting;
+mod parked;
 mod scales;
 mod tabs;
 
 pub(crate) use fit::Room;
 pub use lasting::Lasting;
+pub(crate) use parked::Parked;
+pub use parked::Parking;
 pub(crate) use scales::Scales;
 pub use tabs::Tabs;
 
@@ -106,8 +109,11 @@ struct Running {
 }
 
 impl Tab {
-    pub(crate) fn open(scale: &Arc<Scale>, facts: Facts, receipt: Receipt) -> Self {
-        let begun = scale.clock.now();
+    pub(crate) fn open(
+        scale: &Arc<Scale>,
+        facts: Facts,
+        (receipt, begun): (Receipt, Millis),
+    ) -> Self {
         let running = Mutex::new(Some(Running { receipt, flowed: 0, sent: None }));
         Self(Arc::new(Open { scale: scale.clone(), facts, begun, running }))
     }
@@ -136,6 +142,13 @@ impl Tab {
     /// An answer that has its room, if this one has not.
     pub(crate) fn fit(&self, answer: &Bytes, glance: &Glance) -> Option<Bytes> {
         self.0.facts.room.as_ref().and_then(|room| fit::fit(answer, glance, room))
+    }
+
+    /// Its stream broke off, and may be resumed: its place is free until then. When that was; `None` if it
+    /// is closed.
+    fn pause(&self) -> Option<Millis> {
+        self.0.running.lock().as_mut()?.receipt.finish();
+        Some(self.0.scale.clock.now())
     }
 
     /// It was answered with this message.

@@ -156,6 +156,11 @@ impl StreamBody {
         self.in_flight = Some(in_flight);
     }
 
+    /// Bytes of answers that were settled by what asked for them, since this was last asked.
+    pub(crate) fn settled_elsewhere(&mut self) -> usize {
+        self.terms.expected.settled_elsewhere()
+    }
+
     /// Reads on until the request is answered, keeping what was said, and returns the answer.
     ///
     /// # Errors
@@ -275,6 +280,7 @@ impl StreamBody {
     fn finish(&mut self) {
         let complete = self.state == State::Answered || self.terms.expected.is_done();
         if complete || self.terms.expected.is_lasting() || self.resumable {
+            self.terms.expected.park();
             self.end();
         } else {
             self.fail(&lost("the upstream ended its answer without a result"));
@@ -296,6 +302,7 @@ impl StreamBody {
             return;
         }
         if self.resumable || self.terms.expected.unanswered().next().is_none() {
+            self.terms.expected.park();
             self.state = State::Cut;
             return;
         }
@@ -355,6 +362,15 @@ impl StreamBody {
             silence.as_mut().reset(due);
         }
         false
+    }
+}
+
+impl Drop for StreamBody {
+    fn drop(&mut self) {
+        // Its client has gone, and may come back for the rest.
+        if self.resumable && self.state == State::Flowing {
+            self.terms.expected.park();
+        }
     }
 }
 

@@ -369,6 +369,12 @@ pub struct OpenStream {
 }
 
 impl OpenStream {
+    /// Of which session it is.
+    #[must_use]
+    pub fn session_key(&self) -> SessionKey {
+        self.session.key
+    }
+
     /// What is cancelled when the session ends; `None` for streams that end by themselves.
     #[must_use]
     pub fn session_ended(&self) -> Option<CancellationToken> {

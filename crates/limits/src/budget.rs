@@ -11,10 +11,12 @@ use crate::limits::LimitsError;
 use crate::period::{self, Span};
 use crate::request::{Now, Request};
 use crate::settings::{BudgetSettings, CountedPer};
-use crate::table::{Counter, Table};
+use crate::shortage::shown;
+use crate::table::Table;
+use crate::tally::{Amounts, Counts, Tally};
 use crate::warning::{BudgetWarning, Warnings};
 use jiff::tz::TimeZone;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tollgate_core::bounds::limits::{LIMIT_KEYS_MAX, WARN_PERCENT_MAX};
@@ -31,44 +33,6 @@ pub(crate) struct Budget {
     pub(crate) refused: AtomicU64,
     /// Whether the ledger still has to be asked what was used before.
     pub(crate) is_new: AtomicBool,
-}
-
-/// One counter.
-#[derive(Debug)]
-pub(crate) struct Tally {
-    pub(crate) label: Box<str>,
-    counts: Mutex<Counts>,
-}
-
-/// What was used in one period.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Counts {
-    start: i64,
-    end: i64,
-    pub(crate) used: Amounts,
-    held: Amounts,
-    /// Thresholds that were warned of, for tokens, calls and money; the last bit is the end itself.
-    warned: [u16; 3],
-}
-
-/// Tokens, calls and money.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Amounts {
-    /// Tokens.
-    pub tokens: u64,
-    /// Calls.
-    pub calls: u64,
-    /// Millionths of the price book's currency.
-    pub micros: u64,
-}
-
-/// What a call has of a budget.
-#[derive(Debug)]
-pub(crate) struct Share {
-    budget: Arc<Budget>,
-    pub(crate) tally: Arc<Tally>,
-    start: i64,
-    held: Amounts,
 }
 
 /// What is missing of a budget.
@@ -118,8 +82,8 @@ impl<'a> Named<'a> {
         let word = |per: &CountedPer| {
             let (name, more) = self.part(*per).unwrap_or_default();
             match per {
-                CountedPer::Item => format!("{name}__{more}"),
-                _ => name.to_owned(),
+                CountedPer::Item => shown(&format!("{name}__{more}")),
+                _ => shown(name),
             }
         };
         per.iter().map(word).collect::<Vec<_>>().join(", ")
@@ -238,7 +202,7 @@ impl Budget {
     }
 
     /// Gives warnings that are due.
-    fn warn(&self, tally: &Tally, counts: &mut Counts) {
+    pub(crate) fn warn(&self, tally: &Tally, counts: &mut Counts) {
         self.thresholds(counts, |percent, amounts, period| {
             let whose = (&self.settings, &*tally.label);
             self.warnings.give(BudgetWarning::new(whose, percent, amounts, period));
@@ -330,102 +294,4 @@ fn check(settings: &BudgetSettings) -> Result<(), LimitsError> {
         return Err(LimitsError::NoAmount(Arc::clone(&settings.name)));
     }
     Ok(())
-}
-
-impl Tally {
-    fn new(label: &str) -> Self {
-        Self { label: label.into(), counts: Mutex::default() }
-    }
-
-    /// The counts of this period. A wall clock that was put back does not bring back a period.
-    pub(crate) fn lock(&self, period: Span) -> MutexGuard<'_, Counts> {
-        let mut counts = self.counts.lock();
-        if period.start > counts.start {
-            *counts = Counts { start: period.start, end: period.end, ..Counts::default() };
-        }
-        counts
-    }
-}
-
-impl Counter for Tally {
-    fn is_idle(&self, now: Now) -> bool {
-        self.counts.lock().end <= i64::try_from(now.unix_secs).unwrap_or(i64::MAX)
-    }
-}
-
-impl Amounts {
-    const fn plus(&self, other: &Self) -> Self {
-        Self {
-            tokens: self.tokens.saturating_add(other.tokens),
-            calls: self.calls.saturating_add(other.calls),
-            micros: self.micros.saturating_add(other.micros),
-        }
-    }
-
-    const fn minus(&self, other: &Self) -> Self {
-        Self {
-            tokens: self.tokens.saturating_sub(other.tokens),
-            calls: self.calls.saturating_sub(other.calls),
-            micros: self.micros.saturating_sub(other.micros),
-        }
-    }
-}
-
-impl Share {
-    pub(crate) fn new(budget: &Arc<Budget>, tally: Arc<Tally>) -> Self {
-        Self { budget: Arc::clone(budget), tally, start: 0, held: Amounts::default() }
-    }
-
-    pub(crate) fn budget(&self) -> &Arc<Budget> {
-        &self.budget
-    }
-
-    /// Reserves, after [`Budget::lack`] said that nothing is missing.
-    pub(crate) fn hold(&mut self, counts: &mut Counts, ask: &Amounts) {
-        self.start = counts.start;
-        self.held = *ask;
-        counts.held = counts.held.plus(ask);
-    }
-
-    /// Reserves more for a call that is under way.
-    pub(crate) fn grow(&mut self, now: Now, tokens: u64) {
-        let more = tokens.saturating_sub(self.held.tokens);
-        if more == 0 {
-            return;
-        }
-        let mut counts = self.tally.lock(self.budget.period(now));
-        if counts.start == self.start {
-            self.held.tokens += more;
-            counts.held.tokens = counts.held.tokens.saturating_add(more);
-        }
-    }
-
-    /// Counts what the call took, in the period that it is.
-    pub(crate) fn settle(self, now: Now, tokens: u64, micros: u64) {
-        let period = self.budget.period(now);
-        let calls = self.held.calls;
-        self.count(period, Amounts { tokens, calls, micros });
-    }
-
-    /// The call was given up: what flowed counts, in the period in which it began.
-    pub(crate) fn leave(self, tokens: u64) {
-        let period = Span { start: self.start, end: 0 };
-        let took = Amounts { tokens, calls: self.held.calls, micros: 0 };
-        self.count(period, took);
-    }
-
-    /// The call was not let in after all.
-    pub(crate) fn undo(self) {
-        let period = Span { start: self.start, end: 0 };
-        self.count(period, Amounts::default());
-    }
-
-    fn count(self, period: Span, took: Amounts) {
-        let mut counts = self.tally.lock(period);
-        if counts.start == self.start {
-            counts.held = counts.held.minus(&self.held);
-        }
-        counts.used = counts.used.plus(&took);
-        self.budget.warn(&self.tally, &mut counts);
-    }
 }

@@ -18,6 +18,8 @@ mod level;
 
 mod budget;
 
+mod tally;
+
 mod period;
 
 mod past;
@@ -34,7 +36,6 @@ mod table;
 
 mod key;
 
-pub use budget::Amounts;
 pub use gcra::{Place, Rate, RateError, Taken};
 pub use limits::{Limits, LimitsError};
 pub use past::Question;
@@ -43,4 +44,5 @@ pub use receipt::Receipt;
 pub use request::{Actual, Now, Request};
 pub use shortage::Shortage;
 pub use status::{BudgetStatus, LevelStatus};
+pub use tally::Amounts;
 pub use warning::BudgetWarning;

@@ -6,7 +6,7 @@
 //!
 //! Next: `gcra.rs` for the arithmetic, `receipt.rs` for what happens afterwards.
 
-use crate::budget::{Amounts, Budget, Named, Share};
+use crate::budget::{Budget, Named};
 use crate::gcra::RateError;
 use crate::key::{Facts, Seeds};
 use crate::level::{Ask, Lack, Level};
@@ -14,6 +14,7 @@ use crate::receipt::{Charge, Receipt, order};
 use crate::request::{Now, Request};
 use crate::settings::{LevelSettings, LimitAnswer, LimitSettings, Oversize};
 use crate::shortage::Shortage;
+use crate::tally::{Amounts, Share};
 use crate::warning::{BudgetWarning, Warnings};
 use std::collections::HashSet;
 use std::sync::Arc;

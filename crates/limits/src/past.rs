@@ -2,10 +2,11 @@
 //!
 //! Asking is the binary's; this says which sums are needed, and counts them.
 
-use crate::budget::{Amounts, Budget, Named};
+use crate::budget::{Budget, Named};
 use crate::limits::Limits;
 use crate::request::Now;
 use crate::settings::CountedPer;
+use crate::tally::Amounts;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tollgate_core::ids::{RoutePath, UpstreamName};
@@ -34,7 +35,8 @@ impl Limits {
             budget: Arc::clone(&budget.settings.name),
             filter: UsageFilter {
                 since_millis: u64::try_from(budget.period(now).start).unwrap_or(0) * 1_000,
-                until_millis: Some(now.unix_secs.saturating_mul(1_000)),
+                // The second we are in counts whole: exact at start, when nothing is settled yet.
+                until_millis: Some(now.unix_secs.saturating_add(1).saturating_mul(1_000)),
                 team: budget.settings.team.as_deref().map(str::to_owned),
                 ..UsageFilter::default()
             },

@@ -3,9 +3,9 @@
 //! A receipt that is dropped frees its place among calls at once and gives back what it held for an
 //! answer that never came; nothing of what did flow.
 
-use crate::budget::{Share, Tally};
 use crate::level::{Bucket, Hold};
 use crate::request::{Actual, Now};
+use crate::tally::{Share, Tally};
 use std::sync::Arc;
 
 /// What a call was given. Settle it when the call is over, or drop it.

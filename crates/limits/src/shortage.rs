@@ -21,6 +21,9 @@ pub struct Shortage {
 
 const NANOS_PER_MILLI: u64 = 1_000_000;
 
+/// Longest name that is shown.
+const NAME_CHARS_MAX: usize = 128;
+
 impl Shortage {
     /// What to do about it, in one sentence.
     #[must_use]
@@ -42,18 +45,18 @@ impl Shortage {
             Wait::Call | Wait::Ever => None,
         };
         let name = &settings.name;
-        let unit = noun(lack.unit);
+        let unit = if lack.unit == LimitUnit::Tokens { "token" } else { "request" };
         let sentence = match (lack.wait, rate) {
             (Wait::Ever, Some(rate)) => format!(
-                "this call needs {} {unit}, and {whom} may use at most {} at once (limit `{name}`): \
-                 make it smaller",
-                grouped(needed),
+                "this call needs {}, and {whom} may use at most {} at once (limit `{name}`): make it \
+                 smaller",
+                counted(needed, unit),
                 grouped(rate.burst)
             ),
             (Wait::Nanos(_), Some(rate)) => format!(
-                "wait {}: {whom} has used {} {unit} per {} (limit `{name}`)",
+                "wait {}: {whom} has used {} per {} (limit `{name}`)",
                 duration(millis.unwrap_or(0)),
-                grouped(rate.amount),
+                counted(rate.amount, unit),
                 window(&rate)
             ),
             _ => format!(
@@ -90,7 +93,7 @@ impl Shortage {
     ) -> Self {
         let of = named.label(&settings.per);
         let of = if of.is_empty() { String::new() } else { format!(" of {of}") };
-        let (name, unit) = (&settings.name, budget_noun(short.unit));
+        let name = &settings.name;
         let period = match settings.period {
             Period::Day => "day",
             Period::Week => "week",
@@ -98,13 +101,14 @@ impl Shortage {
         };
         let amount = |amount| match short.unit {
             LimitUnit::Money => decimal(amount),
-            _ => grouped(amount),
+            LimitUnit::Tokens => counted(amount, "token"),
+            LimitUnit::Requests | LimitUnit::Concurrent => counted(amount, "call"),
         };
         let (millis, sentence) = match short.wait {
             Wait::Nanos(nanos) => {
                 let millis = nanos.div_ceil(NANOS_PER_MILLI);
                 let sentence = format!(
-                    "the budget `{name}`{of} of {} {unit} a {period} is used up: it begins anew in {}",
+                    "the budget `{name}`{of} of {} a {period} is used up: it begins anew in {}",
                     amount(short.quota),
                     duration(millis)
                 );
@@ -112,7 +116,7 @@ impl Shortage {
             }
             Wait::Call | Wait::Ever => {
                 let sentence = format!(
-                    "this call needs {} {unit}, and the budget `{name}`{of} has {} a {period}: make it \
+                    "this call needs {}, and the budget `{name}`{of} has {} a {period}: make it \
                      smaller",
                     amount(needed),
                     amount(short.quota)
@@ -192,7 +196,7 @@ fn whom(per: &[CountedPer], facts: &Facts<'_>) -> String {
             CountedPer::Group => return "your group".to_owned(),
             CountedPer::Address => return "your address".to_owned(),
         };
-        format!("{} `{name}`", word(*per))
+        format!("{} `{}`", word(*per), shown(&name))
     };
     match per {
         [] => "everybody together".to_owned(),
@@ -200,20 +204,17 @@ fn whom(per: &[CountedPer], facts: &Facts<'_>) -> String {
     }
 }
 
-const fn noun(unit: LimitUnit) -> &'static str {
-    match unit {
-        LimitUnit::Requests => "requests",
-        LimitUnit::Tokens => "tokens",
-        LimitUnit::Concurrent => "calls at once",
-        LimitUnit::Money => "in money",
-    }
+/// A name as far as it is shown: a caller can write whole books into the name of a tool.
+pub(crate) fn shown(name: &str) -> String {
+    let is_long = name.chars().nth(NAME_CHARS_MAX).is_some();
+    let plain = name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c });
+    plain.take(NAME_CHARS_MAX).chain(is_long.then_some('…')).collect()
 }
 
-const fn budget_noun(unit: LimitUnit) -> &'static str {
-    match unit {
-        LimitUnit::Requests => "calls",
-        LimitUnit::Tokens | LimitUnit::Concurrent | LimitUnit::Money => noun(unit),
-    }
+/// How many of something.
+fn counted(amount: u64, of: &str) -> String {
+    let plural = if amount == 1 { "" } else { "s" };
+    format!("{} {of}{plural}", grouped(amount))
 }
 
 fn window(rate: &RateSettings) -> String {

@@ -1,10 +1,10 @@
 //! How limits and budgets are doing, for `/status` and metrics.
 
-use crate::budget::Amounts;
 use crate::limits::Limits;
 use crate::period::Span;
 use crate::request::Now;
 use crate::shortage::word;
+use crate::tally::Amounts;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tollgate_core::bounds::limits::BUDGET_SHOWN_MAX;

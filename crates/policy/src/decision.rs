@@ -106,13 +106,15 @@ impl Policy {
         let marks = self.items.of(&question.item);
         let mut hearing = Hearing::new(self, question, true, marks);
         hearing.is_named = true;
-        self.item_scopes != ItemScopes::Ignore
+        hearing.is_proven
+            && self.item_scopes != ItemScopes::Ignore
             && hearing.judge(&standing.holds, Arguments::Seen).is_ok()
     }
 }
 
 /// The method by which an item of a kind is used first of all.
-pub(crate) const fn method_of(kind: ItemKind) -> &'static str {
+#[must_use]
+pub const fn method_of(kind: ItemKind) -> &'static str {
     match kind {
         ItemKind::Tool => "tools/call",
         ItemKind::Prompt => "prompts/get",
@@ -128,6 +130,7 @@ pub(crate) struct Hearing<'h> {
     /// Whether any scope of the credential names items, and whether one names this.
     is_item_scoped: bool,
     is_named: bool,
+    is_proven: bool,
 }
 
 impl<'h> Hearing<'h> {
@@ -139,7 +142,8 @@ impl<'h> Hearing<'h> {
     ) -> Self {
         let scopes = question.party.scopes();
         let is_named = is_item_scoped && item_scopes::name(scopes, &question.item);
-        Self { policy, marks, facts: Facts::new(question), is_item_scoped, is_named }
+        let is_proven = question.party.principal.proof().is_some();
+        Self { policy, marks, facts: Facts::new(question), is_item_scoped, is_named, is_proven }
     }
 
     /// The rule that allows, or the one that denies if it is one. With arguments unseen: the rule that
@@ -197,6 +201,10 @@ impl<'h> Hearing<'h> {
             let refusing = self.policy.rules.get(rule.place());
             let message = refusing.and_then(|rule| rule.message.clone());
             return Denial::Arguments { rule, message };
+        }
+        if !self.is_proven {
+            // Who proves nothing has no credential that a scope could be in.
+            return Denial::Hidden { rule };
         }
         let missing = self.marks.allow.and(&standing.near).without(&standing.holds);
         let wanted = missing.iter().filter_map(|rule| self.policy.rules.get(rule.place()));

@@ -25,7 +25,15 @@ mod condition;
 
 pub mod lint;
 
+pub mod explain;
+
+pub mod subject;
+
+pub mod cases;
+
+pub mod matrix;
+
 pub use bits::RuleId;
 pub use condition::{Condition, ConditionError};
-pub use decision::{Decision, Denial, Question};
+pub use decision::{Decision, Denial, Question, method_of};
 pub use policy::{Policy, PolicyError, Standing};

@@ -39,6 +39,8 @@ pub(crate) struct Rule {
     pub(crate) name: Box<str>,
     pub(crate) who: Who,
     pub(crate) grant: Arc<Grant>,
+    /// The role it gives; `None` for what a scope allows.
+    pub(crate) role: Option<Box<str>>,
     pub(crate) condition: Option<Condition>,
     /// What those are told whom the condition refuses.
     pub(crate) message: Option<Arc<str>>,
@@ -163,6 +165,7 @@ fn rules(settings: &PolicySettings) -> Result<Vec<Rule>, PolicyError> {
             name: binding.name.as_str().into(),
             who: binding.who.clone(),
             grant: Arc::clone(grant),
+            role: Some(binding.role.as_str().into()),
             condition,
             message: binding.message.as_deref().map(Arc::from),
         });
@@ -171,6 +174,7 @@ fn rules(settings: &PolicySettings) -> Result<Vec<Rule>, PolicyError> {
         name: format!("scope {}", scope.scope).into(),
         who: Who { scopes: vec![scope.scope.as_str().into()], ..Who::default() },
         grant: Arc::new(scope.grant.clone()),
+        role: None,
         condition: None,
         message: None,
     }));

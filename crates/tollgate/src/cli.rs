@@ -3,6 +3,9 @@
 //! Only the shape. What each command does is in the file of its name.
 
 mod pins;
+
+mod policy;
+
 mod records;
 
 mod tools;
@@ -10,6 +13,9 @@ mod tools;
 mod usage;
 
 pub(crate) use pins::{ApproveArgs, PinsAction, PinsArgs};
+pub(crate) use policy::{
+    ExplainArgs, ItemArgs, MatrixArgs, MatrixFormat, PolicyAction, PolicyArgs, TestArgs,
+};
 pub(crate) use records::{
     AddAgentArgs, AddUserArgs, AgentsAction, AgentsArgs, KeysAction, KeysArgs, PasswdArgs,
     PasswordArgs, ProofArgs, RecordsArgs, RotateArgs, UsersAction, UsersArgs,
@@ -98,6 +104,9 @@ pub(crate) enum Command {
     /// List and call tools through a running gate
     #[command(long_about = TOOLS, after_long_help = TOOLS_NEXT)]
     Tools(Box<ToolsArgs>),
+    /// Say what the policy decides, and why
+    #[command(long_about = policy::POLICY, after_long_help = policy::POLICY_NEXT)]
+    Policy(Box<PolicyArgs>),
     /// Add, list and cut off agents
     #[command(long_about = records::AGENTS, after_long_help = records::AGENTS_NEXT)]
     Agents(AgentsArgs),

@@ -14,6 +14,8 @@ mod identity;
 
 mod report;
 
+mod notices;
+
 mod demo;
 
 mod check;
@@ -37,6 +39,8 @@ mod doctor;
 mod screen;
 
 mod dates;
+
+mod policy;
 
 mod records;
 
@@ -83,6 +87,7 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Connect(args) => return connect::run(args),
         Command::Doctor(args) => return doctor::run(args, &cli.log),
         Command::Tools(args) => return tools::run(args, &cli.log),
+        Command::Policy(args) => return policy::run(args, &cli.log),
         Command::Agents(args) => return agents::run(args),
         Command::Users(args) => return users::run(args),
         Command::Keys(args) => return keys::run(args),

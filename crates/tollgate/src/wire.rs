@@ -6,6 +6,7 @@
 use crate::config::Checked;
 use crate::identity::{Desk, Identity, Wanted};
 use crate::ledger;
+use crate::notices::Notices;
 use crate::report::Overview;
 use anyhow::Context;
 use std::net::SocketAddr;
@@ -76,7 +77,7 @@ pub(crate) async fn build(checked: Checked, admin: Option<SocketAddr>) -> anyhow
     let issuer = identity.as_ref().and_then(|identity| identity.annex.clone());
     let around = Surroundings {
         book,
-        clock,
+        clock: clock.clone(),
         entropy,
         drain: drain.clone(),
         identity: identity.map(|identity| identity.sources),
@@ -86,6 +87,10 @@ pub(crate) async fn build(checked: Checked, admin: Option<SocketAddr>) -> anyhow
     };
     let gate = Gate::new(settings, around)?;
     gate.start_background();
+    let notices = Notices::new(gate.clone(), ledger.clone(), clock);
+    // Before the first call: what was used before the start counts from the start.
+    notices.recall().await;
+    tokio::spawn(notices.run(drain.clone()));
     let address = listener.local_addr()?;
     let overview = Arc::new(Overview::new(gate.clone(), control.clone(), address, ledger));
     let serving = tokio::spawn(serve_gate(listener, gate.clone(), control.clone()));

@@ -254,6 +254,11 @@ impl Shared {
         self.is_hurried.load(Ordering::Acquire)
     }
 
+    /// Whether rows may still come. The counting thread tells when it ends.
+    pub(crate) fn is_counting(&self) -> bool {
+        self.queue.len() > 0
+    }
+
     // In this order: a call is counted only after its row waits.
     fn pending(&self) -> usize {
         let calls = self.queue.len();
@@ -285,6 +290,7 @@ impl Shared {
                 self.queue.done(bytes);
             }
         }
+        self.backlog.first.notify_one();
     }
 
     /// Prices a call, writes it down, and tells whoever reserved for it.

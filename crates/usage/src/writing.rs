@@ -45,7 +45,7 @@ pub(crate) async fn write(shared: Arc<Shared>, ledger: Arc<dyn UsageLedger>) {
         if shared.backlog.has_rows() {
             // They came while others were written: their wake-up was for rows that are gone.
             shared.backlog.first.notify_one();
-        } else if shared.is_ended() {
+        } else if shared.is_ended() && !shared.is_counting() {
             return;
         }
     }

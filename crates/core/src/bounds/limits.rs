@@ -30,3 +30,7 @@ pub const WARN_PERCENT_MAX: usize = 10;
 pub const RESULT_CAPS_MAX: usize = 256;
 /// Counters of one budget that `/status` shows, those used most.
 pub const BUDGET_SHOWN_MAX: usize = 20;
+/// Most calls whose stream broke off and whose tabs are kept for agents that resume it.
+pub const PARKED_CALLS_MAX: usize = 10_000;
+/// For how long they are kept.
+pub const PARKED_CALL_MILLIS: u64 = 5 * 60 * 1_000;

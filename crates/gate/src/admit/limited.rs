@@ -17,7 +17,7 @@ use tollgate_core::party::Party;
 use tollgate_core::principal::Principal;
 use tollgate_core::refusal::{Reason, Refusal};
 use tollgate_limits::settings::LimitAnswer;
-use tollgate_limits::{Limits, Receipt, Request, Shortage};
+use tollgate_limits::{Limits, Now, Receipt, Request, Shortage};
 use tollgate_mcp::json::{Body, Kind, Message};
 use tollgate_mcp::methods::Method;
 use tollgate_rules::teams::Teams;
@@ -40,6 +40,7 @@ struct Asking<'a> {
     principal: &'a Principal,
     party: Party<'a>,
     team: Option<Arc<str>>,
+    now: Now,
 }
 
 /// One message of a post.
@@ -101,7 +102,7 @@ impl Limited {
     fn asking<'a>(&self, permitted: &'a Permitted) -> Asking<'a> {
         let (call, party) = (permitted.call(), permitted.party());
         let team = self.teams.of(&party, &call.route.path).cloned();
-        Asking { call, principal: party.principal, party, team }
+        Asking { call, principal: party.principal, party, team, now: self.scale.now() }
     }
 
     fn tabs(&self, asking: &Asking<'_>) -> Result<Tabs, Shortage> {
@@ -155,7 +156,7 @@ impl Limited {
     /// The share of a stream of the agent's. It is no call, and in nobody's way among those.
     fn stream(&self, asking: &Asking<'_>) -> Result<Tab, Shortage> {
         let requests = u32::from(asking.call.is_asked);
-        let receipt = self.limits.take_stream(self.scale.now(), &asking.request(requests))?;
+        let receipt = self.limits.take_stream(asking.now, &asking.request(requests))?;
         let facts = Facts {
             principal: asking.principal.clone(),
             team: asking.team.clone(),
@@ -167,7 +168,7 @@ impl Limited {
             arguments: Bytes::new(),
             room: None,
         };
-        Ok(Tab::open(&self.scale, facts, receipt))
+        Ok(Tab::open(&self.scale, facts, (receipt, asking.now.millis)))
     }
 
     fn message(&self, asking: &Asking<'_>, asked: &Asked<'_>) -> Result<Tab, Shortage> {
@@ -195,7 +196,7 @@ impl Limited {
             arguments,
             room,
         };
-        Ok(Tab::open(&self.scale, facts, receipt))
+        Ok(Tab::open(&self.scale, facts, (receipt, asking.now.millis)))
     }
 
     fn share(
@@ -212,7 +213,7 @@ impl Limited {
         let cost = |item| meter.estimate_cost(&item, tokens_in, tokens_out);
         let cost_micros = item.filter(|_| self.counts_money).map_or(0, cost);
         let request = Request { item, tokens_in, tokens_out, cost_micros, ..asking.request(1) };
-        let now = self.scale.now();
+        let now = asking.now;
         if asked.method == Method::Listen {
             return self.limits.take_stream(now, &request);
         }

@@ -2,11 +2,12 @@
 //! come with a status.
 
 use super::{Expected, Verdict, invalid, same_id};
+use crate::meter::Parking;
 use bytes::Bytes;
 use tollgate_core::bounds::BATCH_MAX;
 use tollgate_core::refusal::{Reason, Refusal};
 use tollgate_mcp::json::{Span, splice};
-use tollgate_mcp::reply::{self, GlanceKind};
+use tollgate_mcp::reply::{self, Glance, GlanceKind};
 
 impl Expected {
     /// SPEC: 2025-03-26 basic/transports: answers may be batched.
@@ -97,5 +98,36 @@ impl Expected {
             tab.answered(&edited, true);
         }
         Some((code, edited))
+    }
+
+    /// The same, of a session's stream or of a call in a session: what breaks off may be resumed there.
+    #[must_use]
+    pub(crate) fn parking_at(mut self, parking: Option<Parking>) -> Self {
+        self.parking = parking;
+        self
+    }
+
+    /// The stream broke off before these answers, and may be resumed.
+    pub(crate) fn park(&self) {
+        let Some(parking) = &self.parking else { return };
+        for (id, tab) in self.unanswered().filter_map(|id| Some((id, self.tabs.of(id)?))) {
+            parking.keep(id, tab);
+        }
+    }
+
+    /// An answer that was asked for on a stream that broke off, as it fits its room.
+    pub(super) fn resumed(&mut self, message: Bytes, glance: &Glance) -> Bytes {
+        let id = glance.id.map(|id| id.of(&message));
+        let parked = self.parking.as_ref().zip(id).and_then(|(parking, id)| parking.take(id));
+        let Some(tab) = parked else { return message };
+        let message = tab.fit(&message, glance).unwrap_or(message);
+        tab.answered(&message, glance.kind == GlanceKind::ErrorResponse);
+        self.settled_elsewhere += message.len();
+        message
+    }
+
+    /// Bytes of answers that were settled by what asked for them, since this was last asked.
+    pub(crate) const fn settled_elsewhere(&mut self) -> usize {
+        std::mem::replace(&mut self.settled_elsewhere, 0)
     }
 }

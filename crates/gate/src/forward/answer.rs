@@ -75,6 +75,10 @@ impl Forward<'_> {
         } else {
             StreamSlot::uncounted()
         };
+        let is_counted = self.snapshot.admit.limited().is_some();
+        let parking = session.as_ref().filter(|_| is_counted);
+        let parking = parking.map(|open| self.gate.parked.of(open.session_key()));
+        let expected = expected.parking_at(parking);
         let terms = Terms {
             expected,
             event_bytes_max: limits.reply_bytes_max,

@@ -82,6 +82,7 @@ async fn say(answers: Vec<Bytes>, out: mpsc::Sender<Bytes>) {
 async fn answer(stage: Arc<Stage>, (post, message): (Post, Message), out: mpsc::Sender<Bytes>) {
     let Some(held) = &stage.held else { return };
     let served = stage.front().legacy(held, &post, &message).await;
+    let served = post.tabs.clone().close(served);
     let mut body = match served {
         Ok(response) => response.into_body(),
         Err(refusal) => {

@@ -32,10 +32,14 @@ impl Lasting {
         if let Some(Err(_)) = &piece {
             self.outcome = Outcome::Unfinished;
         }
+        let settled = match &mut self.stream {
+            GateBody::Stream(stream) => stream.settled_elsewhere(),
+            _ => 0,
+        };
         let data = piece.as_ref().and_then(|piece| piece.as_ref().ok()?.data_ref());
         // The gate's own comments are nothing that anybody said.
         if let Some(data) = data.filter(|data| *data != sse::KEEPALIVE) {
-            self.tab.flow(data.len());
+            self.tab.flow(data.len().saturating_sub(settled));
         }
         Poll::Ready(piece)
     }

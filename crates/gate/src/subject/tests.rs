@@ -5,6 +5,7 @@ use super::{Subjects, Target};
 use crate::call::Post;
 use crate::hub;
 use crate::knowledge::Knowledge;
+use crate::meter::Tabs;
 use crate::settings::{
     CredentialSettings, EjectionSettings, HealthSettings, Probe, RouteSettings, SessionLoss,
     Transport, UpstreamEra, UpstreamSettings, UpstreamTimeouts, UpstreamTls,
@@ -214,7 +215,8 @@ fn post(body: &Bytes) -> Option<Post> {
     let body = body.clone();
     let (subjects, answered) = (Subjects::Off, Vec::new());
     let (version, params) = (None, Vec::new());
-    Some(Post { body, messages, era: Era::Legacy, method, version, params, subjects, answered })
+    let (era, tabs) = (Era::Legacy, Tabs::None);
+    Some(Post { body, messages, era, method, version, params, subjects, answered, tabs })
 }
 
 /// What is judged of a body, and the body that is forwarded; `None` for what policy refuses by itself.

@@ -114,7 +114,7 @@ fn budgets_count_calls_and_money_and_apart_what_they_are_told_to() {
     assert_eq!(short.facts.unit, LimitUnit::Money);
     assert_eq!(
         short.sentence(),
-        "the budget `money` of 1.00 in money a day is used up: it begins anew in 6 h"
+        "the budget `money` of 1.00 a day is used up: it begins anew in 6 h"
     );
 }
 

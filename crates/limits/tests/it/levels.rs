@@ -1,6 +1,7 @@
 //! Limits as the gate uses them: taken before a call, settled after it.
 
 use crate::scene::{Scene, agent, anonymous, level, rate};
+use tollgate_core::bounds::limits::LIMIT_KEYS_MAX;
 use tollgate_core::party::ItemKind;
 use tollgate_core::refusal::{LimitUnit, Reason};
 use tollgate_limits::settings::{CountedPer, LevelSettings};
@@ -59,7 +60,7 @@ fn of_several_that_lack_room_the_longest_wait_is_told() {
     assert_eq!(short.facts.retry_after_millis, Some(60_000));
     assert_eq!(
         short.sentence(),
-        "wait 60 s: everybody together has used 1 requests per minute (limit `slow`)"
+        "wait 60 s: everybody together has used 1 request per minute (limit `slow`)"
     );
     scene.advance(60_000);
     drop(scene.take(&agent("ci")).expect("both have room"));
@@ -239,4 +240,37 @@ fn a_new_configuration_keeps_the_counters_of_what_it_leaves_as_it_was() {
         drop(scene.take(&agent("ci")).expect("the changed limit began anew"));
     }
     scene.take(&agent("ci")).expect_err("two were taken");
+}
+
+#[test]
+fn a_flood_of_names_shares_one_counter_and_takes_it_from_nobody_who_was_there() {
+    let day = rate(2, 86_400_000);
+    let mut scene =
+        Scene::of([LevelSettings { requests: Some(day), ..level("r", &[CountedPer::Address]) }]);
+    let known = anonymous("[2001:db8:ffff::1]");
+    drop(scene.take(&known).expect("one of two"));
+    let mut passed = 0;
+    for number in 0..100_000_u32 {
+        let [a, b, c, d] = number.to_be_bytes();
+        let address = format!("[2001:db8:{a:x}{b:02x}:{c:x}{d:02x}::1]");
+        passed += u32::from(scene.take(&anonymous(&address)).is_ok());
+    }
+    let status = &scene.limits.levels()[0];
+    assert!(status.counters <= LIMIT_KEYS_MAX, "{status:?}");
+    assert!(status.crowded > 30_000, "{status:?}");
+    assert!(passed as usize <= status.counters + 2, "{passed} of {status:?}");
+    drop(scene.take(&known).expect("the other one"));
+    scene.take(&known).expect_err("two were taken");
+}
+
+#[test]
+fn a_long_name_is_shown_in_part() {
+    let mut scene = Scene::of([LevelSettings {
+        requests: Some(rate(1, 60_000)),
+        ..level("r", &[CountedPer::Item])
+    }]);
+    let caller = agent("ci").tool("search", &"long\n".repeat(100_000));
+    drop(scene.take(&caller).expect("one"));
+    let sentence = scene.take(&caller).expect_err("two").sentence();
+    assert!(sentence.len() < 300 && !sentence.contains('\n'), "{sentence}");
 }

@@ -71,7 +71,7 @@ fn play(steps: &[Step], debt: u64) -> (Vec<(u64, u64)>, u64) {
             Step::Advance(millis) => scene.advance(millis),
             Step::Take(tokens_in, out) => {
                 let Ok(receipt) = scene.take(&caller.tokens(tokens_in, out)) else { continue };
-                let reserved = (tokens_in + out).max(1).min(BURST);
+                let reserved = (tokens_in + out).clamp(1, BURST);
                 let charged = vec![(at, reserved)];
                 calls.push(Call { receipt: Some(receipt), tokens_in, flowed: 0, charged });
             }

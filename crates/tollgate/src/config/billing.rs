@@ -3,11 +3,10 @@
 use crate::config::scalars::{Scalar, words};
 use serde_json::{Value, json};
 use tollgate_core::bounds::usage::PRICE_MICROS_MAX;
-use tollgate_rules::items::ItemGlob;
 use tollgate_usage::{days, money};
 
 /// An amount of money in millionths, read from the digits that were typed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Amount(pub(super) i64);
 
 impl Scalar for Amount {
@@ -26,10 +25,6 @@ impl Scalar for Amount {
 
     fn schema() -> Value {
         json!({ "type": ["number", "string"], "minimum": 0 })
-    }
-
-    fn spell(&self) -> Option<Value> {
-        Some(json!(money::text(self.0)))
     }
 }
 
@@ -75,23 +70,6 @@ impl Scalar for Currency {
 
     fn spell(&self) -> Option<Value> {
         Some(json!(self.0))
-    }
-}
-
-/// What has a price.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Priced(pub(super) ItemGlob);
-
-impl Scalar for Priced {
-    const KIND: &'static str = "a pattern of tools, prompts or resources";
-    const FORM: &'static str = "write `UPSTREAM__NAME`, on every route; `*` stands for any characters, and `*` alone for everything";
-
-    fn parse(text: &str) -> Result<Self, Option<String>> {
-        ItemGlob::parse(text).map(Self).map_err(|error| Some(error.to_string()))
-    }
-
-    fn schema() -> Value {
-        json!({ "type": "string", "minLength": 1 })
     }
 }
 

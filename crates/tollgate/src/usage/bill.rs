@@ -21,8 +21,12 @@ pub(super) struct Bill<'a> {
     pub(super) currency: &'a str,
 }
 
-/// What is shown of usage that has no name of the sort asked for.
+/// What is shown of usage that belongs to no team.
 pub(super) const UNALLOCATED: &str = "unallocated";
+/// Of usage that has no price.
+const UNPRICED: &str = "unpriced";
+/// Of usage without a user, or of methods that act on nothing.
+const NONE: &str = "none";
 
 /// Longest name in a table; machines get all of it.
 const NAME_CHARS_MAX: usize = 80;
@@ -34,7 +38,9 @@ fn shown(by: UsageBy, name: Option<&str>) -> String {
     match (by, name) {
         (_, Some(name)) => name.to_owned(),
         (UsageBy::Correction, None) => CALLS.to_owned(),
-        (_, None) => UNALLOCATED.to_owned(),
+        (UsageBy::Price, None) => UNPRICED.to_owned(),
+        (UsageBy::Team, None) => UNALLOCATED.to_owned(),
+        (_, None) => NONE.to_owned(),
     }
 }
 

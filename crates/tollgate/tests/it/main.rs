@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod bodies;
 #[cfg(test)]
+mod budgets;
+#[cfg(test)]
 mod corpus;
 #[cfg(test)]
 mod credentials;
@@ -127,6 +129,8 @@ mod stdio_sharing;
 mod streams;
 #[cfg(test)]
 mod upstream_tokens;
+#[cfg(test)]
+mod usage_ledger;
 #[cfg(test)]
 mod usage_rows;
 

@@ -188,6 +188,49 @@ async fn a_stream_without_an_end_leaves_a_row_of_what_it_carried() {
     assert_eq!(about(&rows[1]), ("initialize", None, Outcome::Done));
 }
 
+#[tokio::test]
+async fn an_answer_that_comes_when_a_stream_is_resumed_is_put_down_to_its_call() {
+    let peer = testkit::peer::Peer::default();
+    let peer = Recorder::scripted(move |request: &Recorded| {
+        let message = request.json();
+        match (request.method.as_str(), message["method"].as_str()) {
+            // Asks the client to come back for the answer.
+            (_, Some("tools/call")) => Reply::stream().chunk(b"id: e1\nretry: 10\ndata:\n\n").end(),
+            ("GET", _) if request.header("last-event-id").is_some() => {
+                let content = json!([{ "type": "text", "text": "x".repeat(4_000) }]);
+                let answer = json!({ "jsonrpc": "2.0", "id": 1, "result": { "content": content } });
+                Reply::stream().event(&answer.to_string()).then(Act::Hang)
+            }
+            _ => peer.answer(request),
+        }
+    })
+    .await;
+    let limits = "limits: { per_agent: { concurrent: 1 }, max_result_tokens: \
+                  [{ tools: [\"peer__echo\"], tokens: 500, oversize: truncate }] }";
+    let house = House::around(GATE, peer, |file| metered(file).section(limits)).await;
+    let session = house.session("2025-11-25").await;
+    let params = json!({ "name": "echo", "arguments": {} });
+    let mut client = house.connect().await;
+    client.send(&legacy_post(&session, "tools/call", &params).bytes()).await;
+    assert_eq!(client.head().await.expect("a stream").status, 200);
+    let primed = client.event().await.expect("an event");
+    assert!(client.event().await.is_none(), "the answer comes elsewhere");
+    let last_id = primed.id.expect("an id");
+    let mut stream = house.connect().await;
+    stream.send(&legacy_bodyless("GET", &session, &[("last-event-id", &last_id)])).await;
+    assert_eq!(stream.head().await.expect("a stream").status, 200);
+    let answer = stream.event().await.expect("the answer").json();
+    let text = answer["result"]["content"][0]["text"].as_str().expect("a text");
+    assert!(text.ends_with("tokens]"), "an answer that is resumed has no more room than others");
+    drop(stream);
+    let rows = rows(&house.gate).await;
+    let row = rows.iter().find(|row| &*row.method == "tools/call").expect("a row");
+    assert_eq!(about(row), ("tools/call", Some("echo"), Outcome::Done));
+    assert!((400..=600).contains(&row.tokens_out), "{}", row.tokens_out);
+    let elsewhere = rows.iter().filter(|row| &*row.method == "GET").map(|row| row.tokens_out);
+    assert!(elsewhere.sum::<i64>() < 50, "it counts once: {rows:#?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ledger_and_served_calls_reconcile_to_the_last_one() {
     let house = Arc::new(house().await);

@@ -1,12 +1,13 @@
 //! Checks of metering and of the price book: upstreams that are there, names that are one entry's, days
 //! in their order, and entries that could never price anything.
 
-use crate::config::billing::{EstimatorWord, OnFailureWord, Priced, TrustWord};
+use crate::config::billing::{Amount, EstimatorWord, OnFailureWord, TrustWord};
 use crate::config::collections::List;
-use crate::config::decode::{At, Set, listed, nearest};
+use crate::config::decode::{At, Key, Set, listed, nearest};
 use crate::config::raw::{Price, Prices, Root, Usage};
 use crate::config::reading::Reading;
 use crate::config::report::Pos;
+use crate::config::rules::ItemPattern;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -169,7 +170,8 @@ fn entry(price: &Price, at: &Pos, known: &[&str], reading: &mut Reading<'_>) -> 
         &price.per_mb,
         &price.per_second,
     ];
-    if amounts.iter().all(|amount| amount.value.0 == 0 && amount.at.is_none()) {
+    // One that is wrong has its mistake already.
+    if amounts.iter().all(|amount| amount.is_absent()) {
         let message = format!("the price `{name}` has no amount");
         let help = "add `per_call`, `per_1k_tokens_in`, `per_1k_tokens_out`, `per_mb` or `per_second`; `per_call: 0` if it is free";
         reading.wrong(at, message, help);
@@ -179,12 +181,16 @@ fn entry(price: &Price, at: &Pos, known: &[&str], reading: &mut Reading<'_>) -> 
         items: items(price, known, reading),
         from_day: from.map(|day| day.value.0),
         until_day: until.map(|day| day.value.0),
-        per_call: price.per_call.value.0,
-        per_1k_in: price.per_1k_tokens_in.value.0,
-        per_1k_out: price.per_1k_tokens_out.value.0,
-        per_mb: price.per_mb.value.0,
-        per_second: price.per_second.value.0,
+        per_call: micros(&price.per_call),
+        per_1k_in: micros(&price.per_1k_tokens_in),
+        per_1k_out: micros(&price.per_1k_tokens_out),
+        per_mb: micros(&price.per_mb),
+        per_second: micros(&price.per_second),
     }
+}
+
+fn micros(amount: &Key<Amount>) -> i64 {
+    amount.given().map_or(0, |amount| amount.value.0)
 }
 
 fn items(
@@ -192,14 +198,14 @@ fn items(
     known: &[&str],
     reading: &mut Reading<'_>,
 ) -> Vec<(Option<ItemKind>, ItemGlob)> {
-    let lists: [(ItemKind, &Set<List<Priced>>); 3] = [
+    let lists: [(ItemKind, &Set<List<ItemPattern>>); 3] = [
         (ItemKind::Tool, &price.tools),
         (ItemKind::Prompt, &price.prompts),
         (ItemKind::Resource, &price.resources),
     ];
     let mut items = Vec::new();
     for (kind, list) in lists {
-        for At { value: Priced(glob), at } in &list.value.0 {
+        for At { value: ItemPattern(glob), at } in &list.value.0 {
             if !known.iter().any(|name| glob.upstream().matches(name)) {
                 reading.warn(at, format!("`{glob}` fits no upstream of this file"));
             }

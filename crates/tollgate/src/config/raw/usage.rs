@@ -1,12 +1,11 @@
 //! The sections `usage` and `prices`: how calls are counted, where that is written down, and what they
 //! cost.
 
-use crate::config::billing::{
-    Amount, Currency, Day, EstimatorWord, OnFailureWord, Priced, TrustWord,
-};
+use crate::config::billing::{Amount, Currency, Day, EstimatorWord, OnFailureWord, TrustWord};
 use crate::config::collections::{List, Sections, Table};
 use crate::config::decode::{Decode, Fields, Key, Needed, Set, Shape, Slot, default, key, section};
 use crate::config::reading::Reading;
+use crate::config::rules::ItemPattern;
 use crate::config::scalars::{Count, Flag, Text};
 use crate::config::tree::Node;
 use serde_json::Value;
@@ -52,25 +51,25 @@ section! {
         /// Its name in the ledger. The day it takes effect and a digest of what it says are added there.
         name: Needed<Text>,
         /// Tools it is for, as `UPSTREAM__NAME`; `*` stands for any characters. At most 1,000, as of the others.
-        tools: Set<List<Priced>> = List::default(),
+        tools: Set<List<ItemPattern>> = List::default(),
         /// Prompts it is for.
-        prompts: Set<List<Priced>> = List::default(),
+        prompts: Set<List<ItemPattern>> = List::default(),
         /// Resources it is for, by their URIs: `files__file:///srv/*`.
-        resources: Set<List<Priced>> = List::default(),
+        resources: Set<List<ItemPattern>> = List::default(),
         /// The first day it holds (UTC): `2026-01-31`. Keep entries that have ended: what they priced is explained by
         /// them.
         from: Key<Day>,
         /// The first day it no longer holds.
         until: Key<Day>,
         /// For a call.
-        per_call: Set<Amount> = Amount(0),
+        per_call: Key<Amount>,
         /// For 1,000 tokens towards the upstream.
-        per_1k_tokens_in: Set<Amount> = Amount(0),
+        per_1k_tokens_in: Key<Amount>,
         /// For 1,000 tokens back.
-        per_1k_tokens_out: Set<Amount> = Amount(0),
+        per_1k_tokens_out: Key<Amount>,
         /// For 1,000,000 bytes of arguments and results.
-        per_mb: Set<Amount> = Amount(0),
+        per_mb: Key<Amount>,
         /// For a second, of the time a call takes.
-        per_second: Set<Amount> = Amount(0),
+        per_second: Key<Amount>,
     }
 }
