@@ -11,8 +11,8 @@
 mod audiences;
 mod fetch;
 mod list;
-mod stock;
 mod shelving;
+mod stock;
 mod watch;
 
 pub(crate) use audiences::Catalogs;
@@ -38,7 +38,6 @@ use tollgate_core::bounds::{
 };
 use tollgate_core::clock::Millis;
 use tollgate_mcp::hub::items::ListKind;
-use tollgate_mcp::hub::offer::Offer;
 
 /// What one upstream offers to one audience.
 #[derive(Debug)]
