@@ -7,7 +7,7 @@ mod status;
 
 pub use status::{
     BudgetStatus, BudgetUse, EndpointState, EndpointStatus, GateStatus, LimitStatus, PinStatus,
-    RouteStatus, Status, UpstreamStatus, UsageStatus,
+    PolicyStatus, RouteStatus, Status, UpstreamStatus, UsageStatus,
 };
 
 use axum::extract::{RawQuery, State};

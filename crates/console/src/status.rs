@@ -19,6 +19,8 @@ pub struct Status {
     pub routes: Vec<RouteStatus>,
     /// Upstreams in the order of the file.
     pub upstreams: Vec<UpstreamStatus>,
+    /// What policy decided; `null` where there is none.
+    pub policy: Option<PolicyStatus>,
     /// Limits, in the order of the file.
     pub limits: Vec<LimitStatus>,
     /// Budgets, in the order of the file.
@@ -52,6 +54,19 @@ pub struct GateStatus {
     pub orphans: usize,
     /// Requests that ended in a defect of the gate.
     pub panics: u64,
+}
+
+/// Calls that policy decided about, since the start.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct PolicyStatus {
+    /// Whether it is enforced; otherwise it is in shadow.
+    pub enforced: bool,
+    /// Calls it allowed.
+    pub allowed: u64,
+    /// Calls it refused, or answered as if what they name were not there.
+    pub denied: u64,
+    /// Calls it would have refused while in shadow.
+    pub shadowed: u64,
 }
 
 /// One limit.

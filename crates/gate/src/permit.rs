@@ -39,6 +39,7 @@ use std::sync::Arc;
 use tollgate_core::party::{ItemKind, Party};
 use tollgate_core::principal::Principal;
 use tollgate_core::refusal::Refusal;
+use tollgate_mcp::era::Era;
 use tollgate_mcp::hub::items::ListKind;
 use tollgate_policy::settings::{Mode, PolicySettings};
 use tollgate_policy::{Policy, PolicyError};
@@ -178,7 +179,7 @@ pub async fn decide(
     }
     // Not before: what mirrors an argument says that there is a tool.
     if let (Ask::Post(post), Some(leg)) = (&call.ask, call.route.straight())
-        && let Some(message) = post.one().filter(|_| !post.params.is_empty())
+        && let Some(message) = post.one().filter(|_| post.era == Era::Modern)
     {
         leg.knowledge.check_params(&post.body, message, &post.params)?;
     }

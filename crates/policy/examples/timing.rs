@@ -3,6 +3,7 @@
 //! Prints nanoseconds and allocations for each. Numbers for a person; nothing is asserted.
 
 #![expect(clippy::expect_used, reason = "a measurement that cannot go on has failed")]
+#![expect(clippy::print_stdout, reason = "to print is what it is for")]
 
 #[path = "../tests/company/mod.rs"]
 mod company;

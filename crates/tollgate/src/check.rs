@@ -17,7 +17,7 @@ use tollgate_issuer::settings::{IssuerSettings, SignIn};
 use tollgate_policy::settings::{Mode, PolicySettings};
 
 /// Capabilities that a later section of the file will switch on, for the list of what is off.
-const ABSENT: [&str; 3] = ["limits", "audit", "telemetry"];
+const ABSENT: [&str; 2] = ["audit", "telemetry"];
 
 /// Runs the command.
 ///
@@ -64,14 +64,29 @@ fn summary(path: &Path, checked: &Checked) -> String {
         line("route", format!("{}{old} -> {}", route.path, names.join(", ")));
     }
     identity(&mut line, checked);
+    if let (Some(usage), Some(file)) = (&settings.usage, &checked.ledger) {
+        let prices = usage.prices.entries.len();
+        line(
+            "usage",
+            format!("{prices} prices in {}; rows in {}", usage.prices.currency, file.display()),
+        );
+    }
     if settings.sessions.keys.is_empty() {
         line("sessions", "sealed with a random key: they do not outlive the process".to_owned());
     }
-    let mut off = ABSENT.to_vec();
+    let mut off = Vec::new();
     match &settings.policy {
         Some(policy) => line("policy", self::policy(policy)),
-        None => off.insert(0, "policy"),
+        None => off.push("policy"),
     }
+    match &settings.quotas {
+        Some(limits) => line(
+            "limits",
+            counts(&[(limits.levels.len(), "limit"), (limits.budgets.len(), "budget")]),
+        ),
+        None => off.push("limits"),
+    }
+    off.extend(ABSENT);
     line("off", off.join(", "));
     text
 }
@@ -81,16 +96,21 @@ fn policy(policy: &PolicySettings) -> String {
         Mode::Enforce => "enforced",
         Mode::Shadow => "in shadow: decided and recorded, nothing refused",
     };
-    let counts = [
+    let counts = counts(&[
         (policy.roles.len(), "role"),
         (policy.bindings.len(), "binding"),
         (policy.scopes.len(), "scope"),
-    ];
-    let counts = counts.map(|(count, word)| match count {
+    ]);
+    format!("{counts} ({mode})")
+}
+
+/// How many there are of each.
+fn counts(counted: &[(usize, &str)]) -> String {
+    let each = counted.iter().map(|(count, word)| match count {
         1 => format!("1 {word}"),
         count => format!("{count} {word}s"),
     });
-    format!("{} ({mode})", counts.join(", "))
+    each.collect::<Vec<_>>().join(", ")
 }
 
 /// Who may call, and what that takes.

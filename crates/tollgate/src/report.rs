@@ -7,16 +7,18 @@ use std::sync::Arc;
 use std::time::Instant;
 use tollgate_console::{
     Asking, BudgetStatus, BudgetUse, EndpointState, EndpointStatus, GateStatus, LimitStatus,
-    PinStatus, RouteStatus, Status, Subject, UpstreamStatus, UsageStatus,
+    PinStatus, PolicyStatus, RouteStatus, Status, Subject, UpstreamStatus, UsageStatus,
 };
 use tollgate_core::stores::UsageLedger;
 use tollgate_gate::gate::{Gate, UseStatus};
 use tollgate_gate::knowledge::{Found, Knowledge};
 use tollgate_gate::listen::Control;
+use tollgate_gate::permit::PermitCounts;
 use tollgate_gate::pins::PinCounts;
 use tollgate_gate::settings::{IdentitySettings, Settings, UpstreamEra};
 use tollgate_gate::snapshot::Snapshot;
 use tollgate_gate::upstream::{self, Upstream};
+use tollgate_policy::settings::Mode;
 
 /// Capabilities whose sections this version does not have: nothing of them is enforced.
 const NOT_ENFORCED: [&str; 2] = ["audit", "telemetry"];
@@ -74,6 +76,7 @@ impl Subject for Overview {
             gate: self.gate_status(),
             routes: routes(&snapshot),
             upstreams: upstreams(&snapshot),
+            policy: self.policy_status(),
             limits: usage.as_ref().map(limits).unwrap_or_default(),
             budgets: usage.as_ref().map(budgets).unwrap_or_default(),
             usage: usage.as_ref().map(metered),
@@ -83,6 +86,13 @@ impl Subject for Overview {
 }
 
 impl Overview {
+    fn policy_status(&self) -> Option<PolicyStatus> {
+        let counts = self.gate.status().permit?;
+        let enforced = self.gate.snapshot().permit.enforced().is_some();
+        let PermitCounts { allowed, denied, shadowed } = counts;
+        Some(PolicyStatus { enforced, allowed, denied, shadowed })
+    }
+
     fn gate_status(&self) -> GateStatus {
         let status = self.gate.status();
         let counters = &self.control.counters;
@@ -104,7 +114,7 @@ impl Overview {
 fn not_enforced(settings: &Settings) -> Vec<String> {
     let is_on = [
         ("identity", matches!(settings.identity, IdentitySettings::Required(_))),
-        ("policy", settings.policy.is_some()),
+        ("policy", settings.policy.as_ref().is_some_and(|policy| policy.mode == Mode::Enforce)),
         ("limits", settings.quotas.is_some()),
     ];
     let off = is_on.into_iter().filter(|(_, is_on)| !is_on).map(|(name, _)| name);

@@ -16,8 +16,9 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tollgate_core::bounds::{DESCRIPTORS_RESERVED, MIB};
 use tollgate_core::ids::UpstreamName;
-use tollgate_gate::settings::IdentitySettings;
+use tollgate_gate::settings::{IdentitySettings, Settings};
 use tollgate_gate::system::SystemEntropy;
+use tollgate_policy::settings::Mode;
 use tracing_subscriber::EnvFilter;
 
 /// Runs the gate until it is told to stop.
@@ -177,14 +178,27 @@ fn announce(house: &House, checked: &Checked) {
                 access.identity.issuers.iter().map(|issuer| issuer.name.as_str()).collect();
             let keys = if access.identity.api_keys { " and API keys" } else { "" };
             tracing::info!("identity required: tokens of {}{keys}", names.join(", "));
-            tracing::info!("not enforced: policy (every tool), limits (none), audit (none)");
         }
-        IdentitySettings::LoopbackOnly | IdentitySettings::Off => tracing::info!(
-            "not enforced: identity (anonymous callers), policy (every tool), limits (none), audit \
-             (none)"
-        ),
+        IdentitySettings::LoopbackOnly | IdentitySettings::Off => {}
     }
+    tracing::info!("not enforced: {}", lacking(settings).join(", "));
     tracing::info!(configuration = %settings.version, "ready");
+}
+
+/// What nothing in the configuration asks for, and what that means.
+fn lacking(settings: &Settings) -> Vec<&'static str> {
+    let is_anonymous = !matches!(settings.identity, IdentitySettings::Required(_));
+    let is_shadow = settings.policy.as_ref().is_some_and(|policy| policy.mode == Mode::Shadow);
+    [
+        is_anonymous.then_some("identity (anonymous callers)"),
+        settings.policy.is_none().then_some("policy (every tool)"),
+        is_shadow.then_some("policy (it only watches: `mode: shadow`)"),
+        settings.quotas.is_none().then_some("limits (none)"),
+        Some("audit (none)"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Reads the file again and applies it whole, or reports why not and keeps what is in force.

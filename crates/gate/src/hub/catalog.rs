@@ -5,27 +5,29 @@
 //! trouble; others never wait for it longer than they said. Calls of tools do not come here unless a
 //! shortened name has to be looked up.
 //!
-//! Next: `catalog/fetch.rs` for the reading, `catalog/watch.rs` for word of changes.
+//! Next: `catalog/fetch.rs` for the reading, `catalog/shelving.rs` for keeping what was read,
+//! `catalog/watch.rs` for word of changes.
 
 mod audiences;
 mod fetch;
 mod list;
+mod shelving;
+mod stock;
 mod watch;
 
 pub(crate) use audiences::Catalogs;
 pub(crate) use list::List;
+pub(crate) use stock::Stock;
 pub(crate) use watch::changed_list;
 
 use crate::gate::Gate;
 use crate::hub::audience::Audience;
 use crate::inquiry::Silence;
 use crate::knowledge::Knowledge;
-use crate::pins;
 use crate::upstream::Upstream;
 use arc_swap::ArcSwap;
 use fetch::Attendance;
 use parking_lot::Mutex;
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
@@ -36,7 +38,6 @@ use tollgate_core::bounds::{
 };
 use tollgate_core::clock::Millis;
 use tollgate_mcp::hub::items::ListKind;
-use tollgate_mcp::hub::offer::Offer;
 
 /// What one upstream offers to one audience.
 #[derive(Debug)]
@@ -58,46 +59,6 @@ pub(crate) struct Catalog {
     at_work: Mutex<Option<channel::Receiver<()>>>,
     // Held by the one task at work, across its exchanges.
     attendance: tokio::sync::Mutex<Option<Attendance>>,
-}
-
-/// What has been read so far.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Stock {
-    /// Its capabilities and instructions.
-    pub(crate) offer: Option<Arc<Offer>>,
-    lists: [Option<Arc<List>>; 4],
-    silence: Option<Silence>,
-    failures: u32,
-    rest_until: Millis,
-}
-
-impl Stock {
-    /// The last good list of a kind.
-    pub(crate) fn list(&self, kind: ListKind) -> Option<&Arc<List>> {
-        self.lists[kind as usize].as_ref()
-    }
-
-    /// Whether there is, or may be, a list of a kind that could not be read yet.
-    pub(crate) fn lacks(&self, kind: ListKind) -> bool {
-        self.list(kind).is_none() && self.offers(kind) != Some(false)
-    }
-
-    fn trouble(&self) -> Option<Arc<str>> {
-        if let Some(silence) = &self.silence {
-            return Some(silence.to_string().into());
-        }
-        let cut = self.lists.iter().flatten().find_map(|list| list.trouble());
-        cut.map(Arc::from)
-    }
-
-    fn offers(&self, kind: ListKind) -> Option<bool> {
-        let offer = self.offer.as_ref()?;
-        Some(match kind {
-            ListKind::Tools => offer.tools.is_some(),
-            ListKind::Prompts => offer.prompts.is_some(),
-            ListKind::Resources | ListKind::Templates => offer.resources.is_some(),
-        })
-    }
 }
 
 /// The upstream a catalog is of, and what else is known of it.
@@ -340,87 +301,6 @@ impl Catalog {
                 stock.silence = Some(silence.clone());
             }
         });
-    }
-
-    /// Puts a list that was read on the shelf. Agents are told if it is another than they were
-    /// shown, unless the upstream had announced that, which they were told then.
-    fn shelve(
-        &self,
-        gate: &Gate,
-        there: There<'_>,
-        (kind, was_announced): (ListKind, bool),
-        list: List,
-    ) {
-        let was_missed = self.missed.fetch_and(!bit(kind), Ordering::AcqRel) & bit(kind) != 0;
-        let stamp = |stock: &Stock| stock.list(kind).map(|list| list.stamp);
-        let before = stamp(&self.stock());
-        self.put(kind, &Arc::new(list));
-        if kind == ListKind::Tools {
-            pins::settle(gate, (there.0.name(), there.1));
-        }
-        let now = stamp(&self.stock());
-        let differs = before.map_or(was_missed, |before| Some(before) != now);
-        if kind == ListKind::Tools && before != now {
-            gate.pins.note_names();
-        }
-        if differs && !was_announced {
-            self.news[kind as usize].fetch_add(1, Ordering::AcqRel);
-            gate.news.tell();
-        }
-    }
-
-    /// Holds these tools back; whether agents see another list now, and have to be told.
-    fn hold_back(&self, held: &HashSet<Box<str>>) -> bool {
-        let kind = ListKind::Tools;
-        let stock = self.stock();
-        let Some(list) = stock.list(kind).filter(|list| list.whole().is_some()) else {
-            return false;
-        };
-        let settled = Arc::new(list.without(held));
-        let differs = settled.stamp != list.stamp;
-        if !differs && list.is_settled() {
-            return false;
-        }
-        // One that was read meanwhile is settled by who read it.
-        let is_news = differs && list.is_settled() && self.replace(kind, list, &settled);
-        if !list.is_settled() {
-            self.replace(kind, list, &settled);
-        }
-        if is_news {
-            self.news[kind as usize].fetch_add(1, Ordering::AcqRel);
-        }
-        is_news
-    }
-
-    fn put(&self, kind: ListKind, list: &Arc<List>) {
-        self.change(|stock| stock.lists[kind as usize] = Some(list.clone()));
-    }
-
-    /// Puts a list in the place of another, if that is still there.
-    fn replace(&self, kind: ListKind, old: &Arc<List>, new: &Arc<List>) -> bool {
-        let mut is_there = false;
-        self.change(|stock| {
-            let slot = &mut stock.lists[kind as usize];
-            is_there = slot.as_ref().is_some_and(|present| Arc::ptr_eq(present, old));
-            if is_there {
-                *slot = Some(new.clone());
-            }
-        });
-        is_there
-    }
-
-    /// Changes the stock. Who reads lists and who settles them may do so at the same time.
-    fn change(&self, mut how: impl FnMut(&mut Stock)) {
-        self.stock.rcu(|stock| {
-            let mut stock = Stock::clone(stock);
-            how(&mut stock);
-            stock
-        });
-    }
-
-    fn note_offer(&self, offer: Offer) {
-        let offer = Arc::new(offer);
-        self.change(|stock| stock.offer = Some(offer.clone()));
     }
 }
 

@@ -212,13 +212,13 @@ impl Watch {
 
     fn sieve(&self, message: Bytes, result: Span, kind: ListKind) -> Result<Bytes, Refusal> {
         let snapshot = self.latest.load();
-        let policy = snapshot.permit.book().map(|book| &**book);
-        let sight = Sight::new(policy, self.party(), &self.path);
-        let book = self.knowledge.pins();
-        let is_pinned = kind == ListKind::Tools && book.is_on();
+        let book = snapshot.permit.book().map(|book| &**book);
+        let sight = Sight::new(book, self.party(), &self.path);
+        let pins = self.knowledge.pins();
+        let is_pinned = kind == ListKind::Tools && pins.is_on();
         let (mut seen, mut is_otherwise) = (Vec::new(), false);
         let shows = |name: &str, item: &[u8]| {
-            if is_pinned && !book.passes(name, item) {
+            if is_pinned && !pins.passes(name, item) {
                 is_otherwise = true;
                 return false;
             }
@@ -235,7 +235,7 @@ impl Watch {
         if is_otherwise {
             // It has to be read again before anybody may call anything of it.
             self.knowledge.catalogs().note_stale(kind);
-            book.note_stale();
+            pins.note_stale();
         }
         Ok(sieved)
     }

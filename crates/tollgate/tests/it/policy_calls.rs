@@ -3,9 +3,10 @@
 
 use crate::GATE;
 use crate::http_sse::{Agent as OldAgent, request};
+use crate::identity_house::{Bearer, Voucher, guarded};
 use crate::policy_yard::{Caller, OK_ONLY, ROUTES, Yard, located, member, named};
 use serde_json::{Value, json};
-use testkit::{Configuration, GateProcess, Recorder, Reply};
+use testkit::{Configuration, GateProcess, House, Recorder, Reply};
 
 /// Every way to name something, with what is forbidden and what is unknown.
 fn pairs(caller: &Caller) -> Vec<(&'static str, Value, Value)> {
@@ -249,6 +250,79 @@ async fn where_no_list_can_be_read_nothing_is_let_through() {
         assert!(answer.header("retry-after").is_some());
     }
     assert!(peer.calls_of("tools/call").is_empty());
+}
+
+#[tokio::test]
+async fn a_call_refused_for_its_arguments_is_told_so_in_the_operators_words() {
+    let policy = r#"policy: { roles: { user: { tools: ["*__ok*"] } }, bindings: [ { name: no-main, role: user, when: "args.branch != 'main'", message: "push to a branch of your own" } ] }"#;
+    let yard = Yard::open(policy).await;
+    for caller in Caller::all(&yard).await {
+        let ok = named(caller.route, "ok");
+        assert!(caller.names("tools/list").await.contains(&ok));
+        let ask = async |name: &str, arguments: Value| {
+            let params = json!({ "name": named(caller.route, name), "arguments": arguments });
+            caller.ask("tools/call", &params).await
+        };
+        for arguments in [json!({ "branch": "main" }), json!({}), json!({ "Branch": "x" })] {
+            let answer = ask("ok", arguments).await;
+            assert_eq!((answer.status, answer.code()), (403, Some(-31008)), "{}", answer.text());
+            let text = answer.json()["error"]["message"].to_string();
+            assert!(text.contains("no-main") && text.contains("a branch of your own"), "{text}");
+        }
+        // What is not there is not there, whatever its arguments.
+        for name in ["secret", "nobody", "ok9"] {
+            let answer = ask(name, json!({ "branch": "main" })).await;
+            assert_eq!(answer.json()["error"]["code"], json!(-32602), "{}", answer.text());
+        }
+        assert_eq!(yard.reached(), [""; 0]);
+    }
+    let caller = Caller::modern(&yard, "/one");
+    let params = json!({ "name": "ok", "arguments": { "branch": "mine" } });
+    assert!(caller.ask("tools/call", &params).await.json()["result"].is_object());
+    let counts = yard.gate.status().await["policy"].clone();
+    assert_eq!(counts, json!({ "enforced": true, "allowed": 1, "denied": 24, "shadowed": 0 }));
+}
+
+#[tokio::test]
+async fn where_a_scope_would_help_it_is_named() {
+    let voucher = Voucher::start().await;
+    let policy = r#"policy: { scopes: { "files:write": { tools: ["peer__echo"] } } }"#;
+    let house =
+        House::open_with(GATE, |file| guarded(file, &[voucher.line("idp")]).section(policy)).await;
+    let mut claims = voucher.claims("alice", "agent-a");
+    let without = Bearer::of(&house, voucher.sign(&claims));
+    let answer = without.ask(testkit::post::good_call()).await;
+    assert_eq!((answer.status, answer.code()), (403, Some(-31006)), "{}", answer.text());
+    let challenge = answer.header("www-authenticate").expect("a challenge");
+    assert!(challenge.contains(r#"error="insufficient_scope""#), "{challenge}");
+    assert!(challenge.contains(r#"scope="files:write""#), "{challenge}");
+    let unknown = testkit::modern_call("tools/call", &json!({ "name": "nobody", "arguments": {} }));
+    assert_eq!(without.ask(unknown).await.code(), Some(-32602));
+    assert!(house.peer.calls_of("tools/call").is_empty());
+    claims["scope"] = json!("files:write");
+    let with = Bearer::of(&house, voucher.sign(&claims));
+    assert_eq!(with.call().await, 200);
+}
+
+#[tokio::test]
+async fn a_mirrored_argument_does_not_tell_that_there_is_a_tool() {
+    let yard = Yard::open(OK_ONLY).await;
+    let tool = |name: &str| {
+        let region = json!({ "type": "string", "x-mcp-header": "Region" });
+        json!({ "name": name, "inputSchema": { "type": "object", "properties": { "region": region } } })
+    };
+    yard.members[0].offer_items("tools/list", vec![tool("ok"), tool("secret")]);
+    let caller = Caller::modern(&yard, "/one");
+    let call = async |name: &str| {
+        let params = json!({ "name": name, "arguments": { "region": "eu" } });
+        caller.ask("tools/call", &params).await
+    };
+    let allowed = call("ok").await;
+    assert_eq!(allowed.code(), Some(-32020), "{}", allowed.text());
+    let (no, none) = (call("secret").await, call("nobody").await);
+    assert_eq!(no.text().replace("secret", "nobody"), none.text());
+    assert_eq!((no.status, no.code()), (200, Some(-32602)));
+    assert_eq!(yard.reached(), [""; 0]);
 }
 
 #[tokio::test]

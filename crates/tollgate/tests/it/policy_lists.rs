@@ -3,7 +3,7 @@
 
 use crate::policy_yard::{Caller, OK_ONLY, Yard, located, member, named};
 use serde_json::{Value, json};
-use testkit::Reply;
+use testkit::{RawClient, Reply};
 
 #[tokio::test]
 async fn lists_show_what_may_be_used_and_nothing_else() {
@@ -85,6 +85,31 @@ async fn a_list_of_several_messages_is_withheld() {
     let answer = caller.ask("tools/list", &json!({})).await;
     assert_eq!(answer.status, 502, "{}", answer.text());
     assert!(!answer.text().contains("secret"));
+}
+
+#[tokio::test]
+async fn a_list_that_a_resumed_stream_brings_is_looked_into() {
+    let yard = Yard::open(OK_ONLY).await;
+    let member = yard.members[0].clone();
+    yard.peers[0].follow(move |request| {
+        if request.method != "GET" || request.header("last-event-id").is_none() {
+            return member.answer(request);
+        }
+        let tools = json!({ "tools": [{ "name": "secret" }, { "name": "ok" }] });
+        let list = json!({ "jsonrpc": "2.0", "id": 1, "result": tools });
+        let both = json!([list, { "jsonrpc": "2.0", "id": 2, "result": tools }]);
+        Reply::stream().event(&both.to_string()).event(&list.to_string()).end()
+    });
+    let caller = Caller::legacy(&yard, "/one").await;
+    let session = caller.session.clone().expect("a session");
+    let mut client = RawClient::connect(yard.gate.address).await;
+    let bytes = testkit::legacy_bodyless("GET", &session, &[("last-event-id", "5")]);
+    client.send(String::from_utf8_lossy(&bytes).replacen("/mcp", "/one", 1).as_bytes()).await;
+    assert_eq!(client.head().await.expect("a stream").status, 200);
+    let said = client.event().await.expect("the list").data;
+    assert_eq!(client.event().await, None, "the batch is withheld");
+    assert!(said.contains("\"ok\""), "{said}");
+    assert!(!said.contains("secret"), "{said}");
 }
 
 /// A small generator of its own, so that a failure can be repeated.
