@@ -139,5 +139,6 @@ fn without(post: &mut Post, denied: &[(usize, Denied)]) {
     let targets = numbers.iter().filter_map(|at| post.subjects.all().get(*at).cloned()).collect();
     post.messages = Body::Batch(messages);
     post.subjects = Subjects::Many(targets);
-    post.answered = answered;
+    // Policy and pins each take out what they deny.
+    post.answered.extend(answered);
 }
