@@ -5,6 +5,7 @@ import sys
 from contextlib import asynccontextmanager
 
 import mcp_types as types
+import refusals
 import tour
 from fastmcp import Client
 from fastmcp.client.transports import StdioTransport
@@ -129,4 +130,5 @@ async def run(url, era, seen):
 
 
 if __name__ == "__main__":
-    tour.main(connect) if sys.argv[1] == "--tour" else main(run)
+    asked = {"--tour": tour.main, "--refusals": refusals.main}.get(sys.argv[1])
+    asked(connect) if asked else main(run)

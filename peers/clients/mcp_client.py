@@ -5,6 +5,7 @@ import sys
 from contextlib import asynccontextmanager
 
 import mcp_types as types
+import refusals
 import tour
 from mcp import Client
 from mcp.client.sse import sse_client
@@ -132,4 +133,5 @@ async def run(url, era, seen):
 
 
 if __name__ == "__main__":
-    tour.main(connect) if sys.argv[1] == "--tour" else main(run)
+    asked = {"--tour": tour.main, "--refusals": refusals.main}.get(sys.argv[1])
+    asked(connect) if asked else main(run)

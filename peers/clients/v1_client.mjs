@@ -13,6 +13,7 @@ import {
     ResourceUpdatedNotificationSchema,
     ToolListChangedNotificationSchema
 } from '@modelcontextprotocol/sdk/types.js';
+import { refusals } from './refusals.mjs';
 import { tour } from './tour.mjs';
 import { answering, main } from './walk.mjs';
 
@@ -84,4 +85,5 @@ async function connect(target, era, seen, answers) {
     };
 }
 
-await (process.argv[2] === '--tour' ? tour : main)(connect);
+const asked = { '--tour': tour, '--refusals': refusals }[process.argv[2]];
+await (asked ?? main)(connect);

@@ -1,6 +1,7 @@
 // Walks a server, or tours an aggregate, with npm `@modelcontextprotocol/client`.
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
+import { refusals } from './refusals.mjs';
 import { tour } from './tour.mjs';
 import { answering, main } from './walk.mjs';
 
@@ -72,4 +73,5 @@ async function connect(target, wanted, seen, answers) {
     };
 }
 
-await (process.argv[2] === '--tour' ? tour : main)(connect);
+const asked = { '--tour': tour, '--refusals': refusals }[process.argv[2]];
+await (asked ?? main)(connect);

@@ -1,17 +1,18 @@
 //! Real clients on five SDKs walk real servers, directly and through the gate, and must see the
-//! same; so must those that still speak HTTP+SSE; then all tour many servers behind one route, and
-//! at last walk from a bare URL through OAuth to a call.
+//! same; so must those that still speak HTTP+SSE; then all tour many servers behind one route, walk
+//! from a bare URL through OAuth to a call, and at last meet a denial and a limit.
 //!
 //! Each leg has a server of its own, so that what one walk leaves behind is not seen by the other;
 //! the two legs of one walk run side by side. What a walk is: `peers/clients/plan.json`.
 //!
 //! Next: `clients/old_transport.rs` (HTTP+SSE), `clients/aggregate.rs` (the tour),
-//! `clients/oauth.rs` (who calls), `conformance.rs`.
+//! `clients/oauth.rs` (who calls), `clients/refusals.rs` (what they may), `conformance.rs`.
 
 mod aggregate;
 pub(crate) mod fixture;
 pub(crate) mod oauth;
 mod old_transport;
+mod refusals;
 mod renaming;
 
 use crate::gate::Legs;
@@ -31,7 +32,7 @@ const SHOWN_MAX: usize = 5;
 const PROMISES: [&str; 3] = ["changed", "watched", "cancelled"];
 
 /// What can be run alone.
-const PARTS: [&str; 4] = ["walks", "http-sse", "aggregate", "oauth"];
+const PARTS: [&str; 5] = ["walks", "http-sse", "aggregate", "oauth", "refusals"];
 
 struct Upstream {
     name: &'static str,
@@ -85,6 +86,9 @@ pub(crate) fn run(root: &Path, words: &[String]) -> anyhow::Result<()> {
     }
     if wants("oauth") && !legs.direct {
         complaints.extend(oauth::walked(&stage, &logs.join("oauth"))?);
+    }
+    if wants("refusals") && !legs.direct {
+        complaints.extend(refusals::walked(&stage, &logs.join("refusals"))?);
     }
     if complaints.is_empty() {
         println!("clients: every walk saw what it should");

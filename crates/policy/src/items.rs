@@ -1,7 +1,7 @@
 //! Which rules allow an item, and which deny it.
 //!
-//! Plain names are looked up; patterns are matched one after the other, each pattern once however many
-//! rules have it, and what they give for items that lists have named is remembered (`learned.rs`).
+//! Plain names are looked up; patterns of the item's upstream, and those of any, are matched one after
+//! the other, each pattern once however many rules have it, and what they give for items that lists have named is remembered (`learned.rs`).
 
 use crate::bits::Bits;
 use crate::learned::Learned;
@@ -40,6 +40,9 @@ pub(crate) struct Items {
 struct Kind {
     /// By upstream, then by name.
     exact: HashMap<Box<str>, HashMap<Box<str>, Marks>>,
+    /// Patterns of names of one upstream.
+    of_upstream: HashMap<Box<str>, Vec<(ItemGlob, Marks)>>,
+    /// Patterns of upstreams too.
     patterns: Vec<(ItemGlob, Marks)>,
 }
 
@@ -71,7 +74,7 @@ impl Items {
     /// The rules about an item.
     pub(crate) fn of(&self, item: &Item<'_>) -> Marks {
         let kind = &self.kinds[item.kind as usize];
-        if kind.patterns.len() <= PATTERNS_UNLEARNED {
+        if kind.has_few(item) {
             return kind.match_all(item);
         }
         self.learned.get(item).unwrap_or_else(|| kind.match_all(item))
@@ -80,7 +83,7 @@ impl Items {
     /// The same, for an item that exists: it is remembered.
     pub(crate) fn of_existing(&self, item: &Item<'_>) -> Marks {
         let kind = &self.kinds[item.kind as usize];
-        if kind.patterns.len() <= PATTERNS_UNLEARNED {
+        if kind.has_few(item) {
             return kind.match_all(item);
         }
         self.learned.get_or_learn(item, || kind.match_all(item))
@@ -107,7 +110,10 @@ impl Kind {
             let names = self.exact.entry(upstream.into()).or_default();
             return names.entry(name.into()).or_insert(Marks::NONE);
         }
-        let patterns = &mut self.patterns;
+        let patterns = match pattern.upstream().exact() {
+            Some(upstream) => self.of_upstream.entry(upstream.into()).or_default(),
+            None => &mut self.patterns,
+        };
         let at = *places.entry((kind, pattern)).or_insert_with(|| {
             patterns.push((pattern.clone(), Marks::NONE));
             patterns.len() - 1
@@ -119,9 +125,19 @@ impl Kind {
         let names = self.exact.get(item.upstream.as_str());
         let mut marks =
             names.and_then(|names| names.get(item.name)).copied().unwrap_or(Marks::NONE);
-        for (_, found) in self.patterns.iter().filter(|(pattern, _)| pattern.matches(item)) {
+        let patterns = self.of_upstream(item).iter().chain(&self.patterns);
+        for (_, found) in patterns.filter(|(pattern, _)| pattern.matches(item)) {
             marks.join(found);
         }
         marks
+    }
+
+    fn of_upstream(&self, item: &Item<'_>) -> &[(ItemGlob, Marks)] {
+        self.of_upstream.get(item.upstream.as_str()).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether matching is as fast as remembering.
+    fn has_few(&self, item: &Item<'_>) -> bool {
+        self.of_upstream(item).len() + self.patterns.len() <= PATTERNS_UNLEARNED
     }
 }

@@ -307,9 +307,9 @@ async fn estimates_follow_what_came_back() {
 #[tokio::test]
 async fn pricing_again_adds_the_difference_once() {
     let scene = scene(settings());
-    // More calls in one millisecond than are read at a time.
-    for number in 0..12_000 {
-        if number % 11_000 == 0 {
+    // More calls in one millisecond than are read at a time, twice, and fewer between.
+    for number in 0..25_000 {
+        if [0, 11_000, 14_000].contains(&number) {
             scene.clock.advance(1);
         }
         scene.meter.note(call(number, Results::None));
@@ -320,14 +320,14 @@ async fn pricing_again_adds_the_difference_once() {
         reprice(&*scene.ledger, &book, UsageFilter::default(), writes).await.expect("an answer")
     };
     let done =
-        |corrected, difference_micros| Repriced { calls: 12_000, corrected, difference_micros };
+        |corrected, difference_micros| Repriced { calls: 25_000, corrected, difference_micros };
     assert_eq!(again(2_500, true).await, done(0, 0));
-    assert_eq!(again(3_000, false).await, done(12_000, 6_000_000));
-    assert_eq!(again(3_000, true).await, done(12_000, 6_000_000));
+    assert_eq!(again(3_000, false).await, done(25_000, 12_500_000));
+    assert_eq!(again(3_000, true).await, done(25_000, 12_500_000));
     assert_eq!(again(3_000, true).await, done(0, 0));
-    assert_eq!(again(0, true).await, done(12_000, -36_000_000));
+    assert_eq!(again(0, true).await, done(25_000, -75_000_000));
     let rows = scene.ledger.rows.lock();
-    assert_eq!(rows.len(), 36_000);
+    assert_eq!(rows.len(), 75_000);
     assert_eq!(rows.values().map(|row| row.cost_micros).sum::<i64>(), 0);
-    assert_eq!(rows.values().map(|row| row.calls).sum::<i64>(), 12_000);
+    assert_eq!(rows.values().map(|row| row.calls).sum::<i64>(), 25_000);
 }

@@ -1,5 +1,5 @@
 //! Walks an MCP server along `peers/clients/plan.json`, or tours an aggregate along `tour.json`, or
-//! asks for leave along `oauth.rs`, with the crate rmcp, and prints what it saw as one line of JSON.
+//! asks for leave along `oauth.rs`, or meets refusals (`refusals.rs`), with the crate rmcp, and prints what it saw as one line of JSON.
 //!
 //! A test peer: times, ids and ports are left out, so that a walk through the gate can be compared
 //! with a direct one. It refuses nothing and judges nothing; `cargo xtask clients` does.
@@ -9,6 +9,7 @@
 
 mod hear;
 mod oauth;
+mod refusals;
 mod tour;
 mod walk;
 
@@ -23,7 +24,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-const USAGE: &str = "usage: rmcp-client URL --era legacy|modern | rmcp-client --tour JSON | rmcp-client --oauth JSON";
+const USAGE: &str = "usage: rmcp-client URL --era legacy|modern | rmcp-client --tour JSON | rmcp-client --oauth JSON | rmcp-client --refusals JSON";
 /// Time for the whole walk.
 const WALK: Duration = Duration::from_secs(120);
 /// Time for the whole tour.
@@ -35,6 +36,9 @@ async fn main() -> anyhow::Result<()> {
     let report = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--tour", wanted] => {
             tokio::time::timeout(TOUR, toured(serde_json::from_str(wanted)?)).await
+        }
+        ["--refusals", wanted] => {
+            tokio::time::timeout(WALK, refused(serde_json::from_str(wanted)?)).await
         }
         ["--oauth", told] => {
             tokio::time::timeout(oauth::WALK, oauth::walked(&serde_json::from_str(told)?)).await
@@ -52,6 +56,15 @@ async fn walked(url: &str, era: &str) -> anyhow::Result<Value> {
     let heard = Arc::new(hear::Heard::default());
     let (client, _) = connected(&json!(url), era, &heard, &plan["answers"]).await?;
     let report = walk::walk(&client, &heard, &plan, era == "modern").await?;
+    client.cancel().await?;
+    Ok(report)
+}
+
+async fn refused(wanted: Value) -> anyhow::Result<Value> {
+    let heard = Arc::new(hear::Heard::default());
+    let era = wanted["era"].as_str().unwrap_or_default();
+    let (client, _) = connected(&wanted["url"], era, &heard, &json!({})).await?;
+    let report = refusals::met(&client, &wanted).await?;
     client.cancel().await?;
     Ok(report)
 }

@@ -21,7 +21,7 @@ type Values = BTreeMap<(&'static str, &'static str, &'static str), ByRound>;
 
 const POLICY: &str = "policy: { roles: { caller: { tools: [\"bench__json_*\"], deny: [\"*__never_*\"] \
                       } }, bindings: [ { role: caller, agents: [\"*\"] } ] }\n";
-const LIMITS: &str = "limits: { per_agent: { requests: 100M/min, tokens: 100000M/min, concurrent: \
+const LIMITS: &str = "limits: { per_agent: { requests: 100M/min, tokens: { rate: 600M/min, burst: 100000M }, concurrent: \
                       10k }, per_tool: { requests: 100M/min } }\n";
 const BILL: &str = "prices: { currency: EUR, entries: [ { name: calls, tools: [\"*\"], per_call: \
                     \"0.001\", per_1k_tokens_out: \"0.01\" } ] }\n";

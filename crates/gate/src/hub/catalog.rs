@@ -12,10 +12,12 @@ mod audiences;
 mod fetch;
 mod list;
 mod shelving;
+mod stock;
 mod watch;
 
 pub(crate) use audiences::Catalogs;
 pub(crate) use list::List;
+pub(crate) use stock::Stock;
 pub(crate) use watch::changed_list;
 
 use crate::gate::Gate;
@@ -36,7 +38,6 @@ use tollgate_core::bounds::{
 };
 use tollgate_core::clock::Millis;
 use tollgate_mcp::hub::items::ListKind;
-use tollgate_mcp::hub::offer::Offer;
 
 /// What one upstream offers to one audience.
 #[derive(Debug)]
@@ -58,46 +59,6 @@ pub(crate) struct Catalog {
     at_work: Mutex<Option<channel::Receiver<()>>>,
     // Held by the one task at work, across its exchanges.
     attendance: tokio::sync::Mutex<Option<Attendance>>,
-}
-
-/// What has been read so far.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Stock {
-    /// Its capabilities and instructions.
-    pub(crate) offer: Option<Arc<Offer>>,
-    lists: [Option<Arc<List>>; 4],
-    silence: Option<Silence>,
-    failures: u32,
-    rest_until: Millis,
-}
-
-impl Stock {
-    /// The last good list of a kind.
-    pub(crate) fn list(&self, kind: ListKind) -> Option<&Arc<List>> {
-        self.lists[kind as usize].as_ref()
-    }
-
-    /// Whether there is, or may be, a list of a kind that could not be read yet.
-    pub(crate) fn lacks(&self, kind: ListKind) -> bool {
-        self.list(kind).is_none() && self.offers(kind) != Some(false)
-    }
-
-    fn trouble(&self) -> Option<Arc<str>> {
-        if let Some(silence) = &self.silence {
-            return Some(silence.to_string().into());
-        }
-        let cut = self.lists.iter().flatten().find_map(|list| list.trouble());
-        cut.map(Arc::from)
-    }
-
-    fn offers(&self, kind: ListKind) -> Option<bool> {
-        let offer = self.offer.as_ref()?;
-        Some(match kind {
-            ListKind::Tools => offer.tools.is_some(),
-            ListKind::Prompts => offer.prompts.is_some(),
-            ListKind::Resources | ListKind::Templates => offer.resources.is_some(),
-        })
-    }
 }
 
 /// The upstream a catalog is of, and what else is known of it.

@@ -19,8 +19,11 @@ use tollgate_core::ids::SessionKey;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Parked {
     // A plain mutex: held for one map operation, by streams that break off or are resumed.
-    tabs: Arc<Mutex<HashMap<(SessionKey, Bytes), (Tab, Millis)>>>,
+    tabs: Arc<Mutex<Tabs>>,
 }
+
+/// By session and id: the tab, and since when it is parked.
+type Tabs = HashMap<(SessionKey, Bytes), (Tab, Millis)>;
 
 /// Those of one session.
 #[derive(Clone, Debug)]

@@ -173,7 +173,7 @@ impl Reader {
     }
 
     /// The methods and names that it reads in a body.
-    fn read(self, body: &Tree) -> Vec<(String, Option<String>)> {
+    fn read(self, body: &Tree) -> Vec<Read> {
         let messages = match body {
             Tree::Array(messages) => messages.as_slice(),
             one => std::slice::from_ref(one),
@@ -219,8 +219,11 @@ fn post(body: &Bytes) -> Option<Post> {
     Some(Post { body, messages, era, method, version, params, subjects, answered, tabs })
 }
 
+/// A method, and the name it acts on.
+type Read = (String, Option<String>);
+
 /// What is judged of a body, and the body that is forwarded; `None` for what policy refuses by itself.
-fn judged(route: &Route, body: &Bytes) -> Option<(Bytes, Vec<(String, Option<String>)>)> {
+fn judged(route: &Route, body: &Bytes) -> Option<(Bytes, Vec<Read>)> {
     let post = post(body)?;
     let subjects = Subjects::of(route, &post);
     let mut found = Vec::new();
@@ -339,71 +342,8 @@ impl Dice {
         let at = places.get(self.below(places.len())).copied().unwrap_or(0);
         let (head, tail) = text.split_at(at);
         match self.below(9) {
-            0..=3 => {
-                let key = self.pick(&[
-                    "name",
-                    "Name",
-                    "NAME",
-                    "uri",
-                    "URI",
-                    "method",
-                    "Method",
-                    "params",
-                    "Params",
-                    "param\u{17f}",
-                    "tas\u{212a}Id",
-                    "taskId",
-                    "taskid",
-                    "ref",
-                    "Ref",
-                    "arguments",
-                    "type",
-                    "na\\u006de",
-                    "metho\\u0064",
-                    "\\u006eame",
-                    "name\\u0000",
-                    " name",
-                    "id",
-                    "x",
-                ]);
-                let value = self.pick(&[
-                    "\"evil\"",
-                    "\"tools/call\"",
-                    "null",
-                    "{\"name\":\"evil\"}",
-                    "[\"evil\"]",
-                    "1",
-                    "\"a__evil\"",
-                    "\"ref/prompt\"",
-                    "\"file:///evil\"",
-                    "{\"uri\":\"file:///evil\"}",
-                    "{}",
-                    "1e999",
-                    "\"\\ud800\"",
-                ]);
-                let member = format!("\"{key}\":{value}");
-                match tail.chars().next() {
-                    Some('{') => {
-                        let rest = tail.get(1..).unwrap_or_default();
-                        let comma = if rest.trim_start().starts_with('}') { "" } else { "," };
-                        format!("{head}{{{member}{comma}{rest}")
-                    }
-                    Some('}') => format!("{head},{member}{tail}"),
-                    Some(',') => format!("{head},{member}{tail}"),
-                    _ => text,
-                }
-            }
-            4 => {
-                let words = ["name", "uri", "method", "params", "taskId", "ref", "jsonrpc", "id"];
-                let word = self.pick(&words);
-                let spelled = match self.below(4) {
-                    0 => word.to_uppercase(),
-                    1 => format!("\\u00{:02x}{}", word.as_bytes()[0], &word[1..]),
-                    2 => format!("{word}\\u0000"),
-                    _ => word.replace('a', "\u{430}"),
-                };
-                text.replacen(word, &spelled, 1)
-            }
+            0..=3 => self.with_member(head, tail),
+            4 => self.spelled(&text),
             5 => text.replacen(
                 "tools/call",
                 self.pick(&["Tools/call", "tools\\/call", "tools/call "]),
@@ -419,6 +359,73 @@ impl Dice {
                 1,
             ),
         }
+    }
+
+    fn with_member(&mut self, head: &str, tail: &str) -> String {
+        let key = self.pick(&[
+            "name",
+            "Name",
+            "NAME",
+            "uri",
+            "URI",
+            "method",
+            "Method",
+            "params",
+            "Params",
+            "param\u{17f}",
+            "tas\u{212a}Id",
+            "taskId",
+            "taskid",
+            "ref",
+            "Ref",
+            "arguments",
+            "type",
+            "na\\u006de",
+            "metho\\u0064",
+            "\\u006eame",
+            "name\\u0000",
+            " name",
+            "id",
+            "x",
+        ]);
+        let value = self.pick(&[
+            "\"evil\"",
+            "\"tools/call\"",
+            "null",
+            "{\"name\":\"evil\"}",
+            "[\"evil\"]",
+            "1",
+            "\"a__evil\"",
+            "\"ref/prompt\"",
+            "\"file:///evil\"",
+            "{\"uri\":\"file:///evil\"}",
+            "{}",
+            "1e999",
+            "\"\\ud800\"",
+        ]);
+        let member = format!("\"{key}\":{value}");
+        match tail.chars().next() {
+            Some('{') => {
+                let rest = tail.get(1..).unwrap_or_default();
+                let comma = if rest.trim_start().starts_with('}') { "" } else { "," };
+                format!("{head}{{{member}{comma}{rest}")
+            }
+            Some('}') => format!("{head},{member}{tail}"),
+            Some(',') => format!("{head},{member}{tail}"),
+            _ => format!("{head}{tail}"),
+        }
+    }
+
+    fn spelled(&mut self, text: &str) -> String {
+        let words = ["name", "uri", "method", "params", "taskId", "ref", "jsonrpc", "id"];
+        let word = self.pick(&words);
+        let spelled = match self.below(4) {
+            0 => word.to_uppercase(),
+            1 => format!("\\u00{:02x}{}", word.as_bytes()[0], &word[1..]),
+            2 => format!("{word}\\u0000"),
+            _ => word.replace('a', "\u{430}"),
+        };
+        text.replacen(word, &spelled, 1)
     }
 }
 

@@ -1,9 +1,11 @@
 //! Many threads at the same counters.
 
 use crate::scene::{Scene, agent, level, rate, take};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use tollgate_limits::Actual;
+use std::time::Duration;
 use tollgate_limits::settings::{CountedPer, LevelSettings, RateSettings};
+use tollgate_limits::{Actual, Limits};
 
 const THREADS: usize = 8;
 
@@ -56,19 +58,19 @@ fn configurations_in_another_order_share_counters_without_standing_still() {
     let other = LevelSettings { requests: Some(rate(1_000_000, 1_000)), ..level("other", &[]) };
     let scene = Scene::of([one.clone(), other.clone()]);
     let turned = Scene::settings([other, one]);
-    let turned = tollgate_limits::Limits::compile(&turned, Some(&scene.limits)).expect("limits");
-    let passed = AtomicU64::new(0);
-    std::thread::scope(|scope| {
-        for thread in 0..THREADS {
-            let (scene, turned, passed) = (&scene, &turned, &passed);
-            scope.spawn(move || {
-                let limits = if thread % 2 == 0 { &scene.limits } else { turned };
-                for _ in 0..5_000 {
-                    drop(take(limits, scene.now(), &agent("ci")).expect("there is room"));
-                    passed.fetch_add(1, Ordering::Relaxed);
-                }
-            });
-        }
-    });
-    assert_eq!(passed.into_inner(), 40_000);
+    let turned = Limits::compile(&turned, Some(&scene.limits)).expect("limits");
+    let (now, both) = (scene.now(), [Arc::new(scene.limits), Arc::new(turned)]);
+    let (done, ended) = std::sync::mpsc::channel();
+    for thread in 0..THREADS {
+        let (limits, done) = (Arc::clone(&both[thread % 2]), done.clone());
+        std::thread::spawn(move || {
+            for _ in 0..5_000 {
+                drop(take(&limits, now, &agent("ci")).expect("there is room"));
+            }
+            done.send(()).expect("somebody waits");
+        });
+    }
+    for _ in 0..THREADS {
+        ended.recv_timeout(Duration::from_secs(60)).expect("nobody waits for ever");
+    }
 }

@@ -1,3 +1,5 @@
+//! What conditions see, what they are refused for, and what they can cost at worst.
+
 use super::{Arguments, Condition, ConditionError, Facts, Verdict};
 use crate::decision::Question;
 use std::fmt::Write as _;
