@@ -112,9 +112,15 @@ fn characters_that_honest_text_is_made_of_are_not_suspicious() {
 
 #[test]
 fn joiners_and_selectors_that_join_nothing_are_suspicious() {
-    for text in
-        ["a\u{200d}b", "\u{fe0f}", "😀\u{fe0f}\u{fe0e}", "😀\u{200d}", "😀\u{e0101}", "a\u{fe01}"]
-    {
+    for text in [
+        "a\u{200d}😀",
+        "a\u{200d}b",
+        "\u{fe0f}",
+        "😀\u{fe0f}\u{fe0e}",
+        "😀\u{200d}",
+        "😀\u{e0101}",
+        "a\u{fe01}",
+    ] {
         let tool = format!(r#"{{"name":"t","description":"{text}"}}"#);
         assert_eq!(hidden_in(&tool).len(), 1, "{}", text.escape_unicode());
     }
