@@ -14,6 +14,8 @@ mod facts;
 
 mod json;
 
+mod spelling;
+
 pub(crate) use facts::Facts;
 
 use cel::common::types::CelBool;
@@ -23,6 +25,7 @@ use cel::parser::{Expression, Parser};
 use cel::{Context, Env, ExecutionError, Value};
 use facts::Seen;
 use regex::Regex;
+use spelling::Spellings;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
@@ -36,6 +39,7 @@ pub struct Condition {
     text: Box<str>,
     expression: Expression,
     reads_arguments: bool,
+    spellings: Spellings,
     cost: u64,
     /// The regular expressions in it, by their text.
     patterns: Arc<HashMap<String, Regex>>,
@@ -168,10 +172,12 @@ impl Condition {
             patterns.insert(pattern.to_owned(), regex);
         }
         let reads_arguments = vetted.names.contains("args");
+        let spellings = Spellings::of(vetted.members);
         Ok(Self {
             text: text.into(),
             expression,
             reads_arguments,
+            spellings,
             cost,
             patterns: Arc::new(patterns),
         })
@@ -197,6 +203,12 @@ impl Condition {
     /// What it says. With arguments unseen, only what holds for all arguments is said.
     pub(crate) fn judge(&self, facts: &Facts<'_>, arguments: Arguments) -> Verdict {
         let is_open = arguments == Arguments::Unseen && self.reads_arguments;
+        if self.reads_arguments && !is_open {
+            let readable = facts.arguments();
+            if readable.is_none_or(|it| self.spellings.is_mistaken_in(&it.names)) {
+                return Verdict::Failed;
+            }
+        }
         match self.evaluate(&Seen { facts, arguments }) {
             Some(true) => Verdict::Yes,
             Some(false) => Verdict::No,

@@ -1,7 +1,8 @@
 //! What conditions can ask for, each made when it is first asked for.
 //!
 //! A name without a value is an error for the condition that uses it, and so denies: claims that are not
-//! there, or too large; arguments that are too large, too deep, or hold a number that would change.
+//! there, or too large; arguments that are too large, too deep, or hold a number that would change or
+//! two spellings of a name.
 
 use crate::condition::{Arguments, json};
 use crate::decision::Question;
@@ -25,7 +26,7 @@ pub(crate) struct Facts<'a> {
     claims: Made,
     groups: Made,
     scopes: Made,
-    arguments: Made,
+    arguments: OnceLock<Option<json::Object>>,
 }
 
 impl<'a> Facts<'a> {
@@ -42,17 +43,18 @@ impl<'a> Facts<'a> {
     fn claims(&self) -> Option<&dyn Val> {
         let made = self.claims.get_or_init(|| {
             let claims = self.question.party.principal.proof()?.claims.as_deref()?;
-            json::object(claims.as_bytes(), CLAIMS_BYTES_MAX)
+            json::object(claims.as_bytes(), CLAIMS_BYTES_MAX).map(|claims| claims.value)
         });
         made.as_deref()
     }
 
-    fn arguments(&self) -> Option<&dyn Val> {
+    /// The arguments of the call, where they can be read.
+    pub(super) fn arguments(&self) -> Option<&json::Object> {
         let made = self.arguments.get_or_init(|| match self.question.arguments {
-            None => Some(Box::new(CelMap::default())),
+            None => Some(json::Object { value: Box::new(CelMap::default()), names: Vec::new() }),
             Some(text) => json::object(text, ARGUMENTS_BYTES_MAX),
         });
-        made.as_deref()
+        made.as_ref()
     }
 }
 
@@ -84,7 +86,9 @@ impl VariableResolver for Seen<'_, '_> {
             "groups" => list(&facts.groups, party.groups()),
             "scopes" => list(&facts.scopes, party.scopes()),
             "claims" => facts.claims().map(CowVal::Borrowed),
-            "args" if self.arguments == Arguments::Seen => facts.arguments().map(CowVal::Borrowed),
+            "args" if self.arguments == Arguments::Seen => {
+                facts.arguments().map(|arguments| CowVal::Borrowed(&*arguments.value))
+            }
             _ => None,
         }
     }

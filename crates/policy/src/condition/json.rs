@@ -1,43 +1,55 @@
 //! What JSON becomes in a condition, or that it becomes nothing.
 //!
 //! Whole numbers are `int`, or `uint` where they are too large for that; others are `double`. A number that
-//! neither can hold as written makes nothing of the whole, as does a name that is there twice: an
-//! upstream might read it differently, and a condition about it would be about something else.
+//! neither can hold as written makes nothing of the whole, as does a name that is there twice, or in two
+//! spellings (`spelling.rs`): an upstream might read it differently, and a condition about it would be
+//! about something else.
 
+use crate::condition::spelling::folded;
 use cel::common::types::{
     CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelUInt,
 };
 use cel::common::value::Val;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use tollgate_core::bounds::policy::{ARGUMENTS_DEPTH_MAX, ARGUMENTS_VALUES_MAX};
 
 /// From here on a `double` no longer holds every whole number (2^53).
 const DOUBLE_EXACT_BELOW: f64 = 9_007_199_254_740_992.0;
 
+/// An object that was read.
+pub(super) struct Object {
+    /// What it is to conditions.
+    pub(super) value: Box<dyn Val>,
+    /// The names in it, at whatever depth.
+    pub(super) names: Vec<Box<str>>,
+}
+
 /// Reads an object of at most so many bytes.
-pub(super) fn object(text: &[u8], bytes_max: usize) -> Option<Box<dyn Val>> {
+pub(super) fn object(text: &[u8], bytes_max: usize) -> Option<Object> {
     let text = text.trim_ascii();
     if text.len() > bytes_max || text.first() != Some(&b'{') {
         return None;
     }
-    let mut left = ARGUMENTS_VALUES_MAX;
+    let (mut left, mut names) = (ARGUMENTS_VALUES_MAX, Vec::new());
     let mut source = serde_json::Deserializer::from_slice(text);
-    let value = Value { left: &mut left, depth: 0 }.deserialize(&mut source).ok()?;
+    let whole = Value { left: &mut left, names: &mut names, depth: 0 };
+    let value = whole.deserialize(&mut source).ok()?;
     source.end().ok()?;
-    Some(value)
+    Some(Object { value, names })
 }
 
 /// Reads one value, of those that may still be read.
 struct Value<'l> {
     left: &'l mut usize,
+    names: &'l mut Vec<Box<str>>,
     depth: usize,
 }
 
 impl Value<'_> {
     fn below(&mut self) -> Value<'_> {
-        Value { left: self.left, depth: self.depth + 1 }
+        Value { left: self.left, names: self.names, depth: self.depth + 1 }
     }
 }
 
@@ -104,12 +116,15 @@ impl<'de> Visitor<'de> for Value<'_> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut source: A) -> Result<Self::Value, A::Error> {
         let mut members: HashMap<CelMapKey<'static>, Box<dyn Val>> = HashMap::new();
+        let mut spelled = HashSet::new();
         while let Some(name) = source.next_key::<String>()? {
+            if !spelled.insert(folded(&name)) {
+                return Err(A::Error::custom("two spellings of a name"));
+            }
+            self.names.push(name.as_str().into());
             let value = source.next_value_seed(self.below())?;
             let key = CelMapKey::String(CelString::from(name));
-            if members.insert(key, value).is_some() {
-                return Err(A::Error::custom("a name that is there twice"));
-            }
+            members.insert(key, value);
         }
         Ok(Box::new(CelMap::from(members)))
     }

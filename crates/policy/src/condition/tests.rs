@@ -54,6 +54,22 @@ fn blind(text: &str) -> Verdict {
 }
 
 #[test]
+fn a_name_that_a_careless_upstream_takes_for_another_says_nothing() {
+    for (text, arguments) in [
+        ("!has(args.force)", r#"{"Force":true}"#),
+        ("!('force' in args)", r#"{"FORCE":true}"#),
+        ("!has(args.force)", r#"{"for\u0000ce":true}"#),
+        ("args.branch != 'main'", r#"{"branch":"x","Branch":"main"}"#),
+        ("args.to.branch != 'main'", r#"{"to":{"branch":"x"},"more":[{"BRANCH":"main"}]}"#),
+        ("args['branch'] != 'main'", r#"{"branch":"x","bran\u212ah":1,"b":{"brancH":"main"}}"#),
+    ] {
+        assert_eq!(judge(text, arguments), Verdict::Failed, "{text} for {arguments}");
+    }
+    assert_eq!(judge("!has(args.force)", r#"{"forced":1,"Other":2}"#), Verdict::Yes);
+    assert_eq!(judge("args.branchName == 'x'", r#"{"branchName":"x"}"#), Verdict::Yes);
+}
+
+#[test]
 fn conditions_see_who_calls_what_with_what() {
     for text in [
         "agent == 'ci' && issuer == 'https://login.example' && user == 'u1'",

@@ -75,6 +75,8 @@ pub(super) fn text(text: &str) -> Result<(), ConditionError> {
 pub(super) struct Vetted<'e> {
     pub(super) names: HashSet<&'e str>,
     pub(super) patterns: Vec<&'e str>,
+    /// Members it selects, and texts in it, which may name members.
+    pub(super) members: HashSet<&'e str>,
     nodes: usize,
     /// The element a macro runs over, and what it makes.
     bound: Vec<&'e str>,
@@ -128,9 +130,16 @@ impl<'e> Vetted<'e> {
         }
         let below = depth + 1;
         match &part.expr {
+            Expr::Literal(LiteralValue::String(text)) => {
+                self.members.insert(text.inner());
+                Ok(())
+            }
             Expr::Literal(_) => Ok(()),
             Expr::Ident(name) => self.name(name),
-            Expr::Select(select) => self.part(&select.operand, below),
+            Expr::Select(select) => {
+                self.members.insert(&select.field);
+                self.part(&select.operand, below)
+            }
             Expr::List(list) => list.elements.iter().try_for_each(|one| self.part(one, below)),
             Expr::Map(map) => map.entries.iter().try_for_each(|entry| match &entry.expr {
                 EntryExpr::MapEntry(entry) => {
