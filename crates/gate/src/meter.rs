@@ -231,7 +231,7 @@ impl Open {
             receipt.settle(Now::of(&*clock), Actual { tokens_in, tokens_out, cost_micros });
         };
         scale.meter.note(Finished {
-            call: scale.ids.next(&*scale.entropy),
+            call: scale.ids.next(&*scale.entropy, scale.clock.unix_secs()),
             agent: proof.map_or_else(|| scale.anonymous.clone(), |proof| proof.client.clone()),
             issuer: proof.map(|proof| proof.issuer.clone()),
             user: proof.and_then(|proof| proof.user.clone()),

@@ -27,6 +27,8 @@ pub struct DoorFacts {
     pub metadata: Bytes,
     /// Scopes every token must carry.
     pub scopes: Vec<String>,
+    /// Those, and the others its metadata names.
+    pub offered: Vec<String>,
 }
 
 /// A door with everything that is needed to judge at it.
@@ -73,6 +75,7 @@ impl ReadyDoor {
                 metadata_url: resource.metadata_url(),
                 metadata: Bytes::from(document.to_string()),
                 scopes: door.scopes.clone(),
+                offered,
             },
             serial: same.map_or_else(serial, |before| before.serial),
             resource,

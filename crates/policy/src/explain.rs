@@ -225,7 +225,10 @@ fn changes(decision: &str, rules: &[RuleView], question: &Question<'_>) -> Vec<S
             view.rule
         ));
     }
-    for view in rules.iter().filter(|view| view.effect == "allow") {
+    // What a rule denies itself, it never allows, whoever has it.
+    let denies = |rule: &str| rules.iter().any(|view| view.effect == "deny" && view.rule == rule);
+    let allowing = || rules.iter().filter(|view| view.effect == "allow" && !denies(&view.rule));
+    for view in allowing() {
         let rule = &view.rule;
         match (view.holds, view.says, &view.condition) {
             (false, _, _) => {
@@ -242,7 +245,7 @@ fn changes(decision: &str, rules: &[RuleView], question: &Question<'_>) -> Vec<S
             _ => {}
         }
     }
-    if !rules.iter().any(|view| view.effect == "allow") {
+    if allowing().next().is_none() {
         changes.push(format!(
             "no role and no scope allows {kind} `{item}`: add it to a role of the caller"
         ));

@@ -65,11 +65,9 @@ fn summary(path: &Path, checked: &Checked) -> String {
     }
     identity(&mut line, checked);
     if let (Some(usage), Some(file)) = (&settings.usage, &checked.ledger) {
-        let prices = usage.prices.entries.len();
-        line(
-            "usage",
-            format!("{prices} prices in {}; rows in {}", usage.prices.currency, file.display()),
-        );
+        let prices = counts(&[(usage.prices.entries.len(), "price")]);
+        let currency = &usage.prices.currency;
+        line("usage", format!("{prices} in {currency}; rows in {}", file.display()));
     }
     if settings.sessions.keys.is_empty() {
         line("sessions", "sealed with a random key: they do not outlive the process".to_owned());

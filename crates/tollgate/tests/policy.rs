@@ -75,6 +75,21 @@ refused for its arguments (by `releases`)
 }
 
 #[test]
+fn what_a_rule_denies_itself_is_never_said_to_be_helped_by_it() {
+    let (_folder, file) = written(
+        "upstreams: { git: { http: { url: \"http://127.0.0.1:1/mcp\" } } }\nroutes: { /mcp: { upstreams: [git] } }\n\
+         policy:\n  roles: { all: { tools: [\"git__*\"], deny: [\"git__delete_*\"] } }\n  \
+         bindings: [ { role: all, groups: [release] } ]\n",
+    );
+    let file = file.to_str().expect("a path");
+    let asked = ["policy", "explain", "--config", file, "--agent", "ci", "--tool", "git__delete_x"];
+    let (code, said, _) = tollgate(&asked);
+    assert_eq!(code, Some(1));
+    assert!(!said.contains("would allow it"), "{said}");
+    assert!(said.contains("change    no role and no scope allows tool `git__delete_x`"), "{said}");
+}
+
+#[test]
 fn an_explanation_is_json_for_scripts() {
     let (code, said, _) = explain(&["--agent", "ci", "--tool", "files__write_file", "--json"]);
     let said: Value = serde_json::from_str(&said).expect("JSON");

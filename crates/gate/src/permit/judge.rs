@@ -26,6 +26,7 @@ use tollgate_mcp::hub::items::ListKind;
 use tollgate_mcp::json::{Kind, Message};
 use tollgate_mcp::methods::Method;
 use tollgate_mcp::uri;
+use tollgate_oauth::scope;
 use tollgate_policy::{Decision, Denial, Question, RuleId, Standing};
 
 /// Where one caller's calls of one route are judged.
@@ -111,6 +112,10 @@ impl<'a> Bench<'a> {
         let question = Question { party, route, method, item: *item, arguments };
         match self.book.policy.decide(&self.standing, &question) {
             Decision::Allow { rule } => Ok(rule),
+            Decision::Deny(Denial::Hidden { rule: None }) => Err(match self.offered(&question) {
+                Some(scope) => refusing::for_scopes((self.snapshot, self.door), &[scope]),
+                None => Denied::absent(absent, None),
+            }),
             Decision::Deny(Denial::Hidden { rule }) => Err(Denied::absent(absent, rule)),
             Decision::Deny(Denial::Scope { scopes }) => {
                 Err(refusing::for_scopes((self.snapshot, self.door), &scopes))
@@ -119,6 +124,18 @@ impl<'a> Bench<'a> {
                 Err(refusing::for_arguments((&self.book.policy, rule), message.as_deref()))
             }
         }
+    }
+
+    /// The scope that names just this item, where it would help and everybody may know of it: the
+    /// route's metadata offers it.
+    fn offered(&self, question: &Question<'_>) -> Option<Box<str>> {
+        let facts = self.snapshot.identify.verifier()?.door(self.door);
+        let Item { kind, upstream, name } = question.item;
+        let asked = format!("{}:{upstream}__{name}", kind.as_str());
+        let helps = scope::covers(&facts.offered, &asked)
+            && scope::parse(&asked).is_ok_and(|scopes| scopes.len() == 1)
+            && self.book.policy.item_scope_helps(&self.standing, question);
+        helps.then(|| asked.into())
     }
 
     /// Whether lists show an item to this caller.

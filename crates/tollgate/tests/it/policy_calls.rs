@@ -305,6 +305,33 @@ async fn where_a_scope_would_help_it_is_named() {
 }
 
 #[tokio::test]
+async fn the_scope_of_a_single_tool_is_named_where_the_route_offers_it() {
+    let voucher = Voucher::start().await;
+    let policy = r#"policy: { roles: { reader: { tools: ["peer__none"] } }, bindings: [ { role: reader } ] }"#;
+    for (offered, code) in [("tool:*", -31006), ("tool:other__*", -32602)] {
+        let house = House::open_with(GATE, |file| {
+            guarded(file, &[voucher.line("idp")])
+                .section(policy)
+                .route_key(&format!("identity: {{ offered: [\"{offered}\"] }}"))
+        })
+        .await;
+        let mut claims = voucher.claims("alice", "agent-a");
+        let without = Bearer::of(&house, voucher.sign(&claims));
+        let answer = without.ask(testkit::post::good_call()).await;
+        assert_eq!(answer.code(), Some(code), "{}", answer.text());
+        let challenge = answer.header("www-authenticate").unwrap_or_default();
+        assert_eq!(challenge.contains(r#"scope="tool:peer__echo""#), code == -31006, "{challenge}");
+        // What is not there is helped by no scope.
+        let call = json!({ "name": "nobody", "arguments": {} });
+        let unknown = without.ask(testkit::modern_call("tools/call", &call)).await;
+        assert_eq!(unknown.code(), Some(-32602));
+        assert!(house.peer.calls_of("tools/call").is_empty());
+        claims["scope"] = json!("tool:peer__echo");
+        assert_eq!(Bearer::of(&house, voucher.sign(&claims)).call().await, 200);
+    }
+}
+
+#[tokio::test]
 async fn a_mirrored_argument_does_not_tell_that_there_is_a_tool() {
     let yard = Yard::open(OK_ONLY).await;
     let tool = |name: &str| {
