@@ -30,7 +30,7 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use tollgate_core::clock::{Clock, Entropy, Millis};
 use tollgate_core::ids::{RoutePath, UpstreamName};
-use tollgate_core::party::{ANONYMOUS, ItemKind};
+use tollgate_core::party::{ANONYMOUS, Item, ItemKind};
 use tollgate_core::principal::Principal;
 use tollgate_core::stores::Outcome;
 use tollgate_limits::{Actual, Now, Receipt};
@@ -191,7 +191,23 @@ impl Open {
         running.receipt.finish();
         // What nobody got costs nothing: dropping the receipt gives the tokens back.
         let Some(upstream) = running.sent.take() else { return };
+        if let Results::Whole(answer) = &results
+            && let Some(mut actual) = self.at_once(&upstream, answer)
+        {
+            actual.tokens_out += running.flowed.div_ceil(TOKEN_BYTES);
+            return running.receipt.settle(self.scale.now(), actual);
+        }
         self.hand_over(running, upstream, (results, outcome));
+    }
+
+    /// What it took, where that is counted faster than it is handed over.
+    fn at_once(&self, upstream: &UpstreamName, answer: &[u8]) -> Option<Actual> {
+        let Facts { item, arguments, .. } = &self.facts;
+        let item =
+            item.as_ref().map(|(kind, name)| Item { kind: *kind, upstream, name: name.as_str() });
+        let counted = self.scale.meter.at_once(item.as_ref(), arguments, answer)?;
+        let tollgate_usage::Actual { tokens_in, tokens_out, cost_micros } = counted;
+        Some(Actual { tokens_in, tokens_out, cost_micros })
     }
 
     /// Closes it without a row: what it took is known here.

@@ -4,8 +4,9 @@
 
 use crate::answer;
 use crate::call::{Finished, Results};
+use crate::plain;
 use crate::reported::Report;
-use crate::settings::{Trust, UsageSettings};
+use crate::settings::{Estimator, Trust, UsageSettings};
 use crate::text::{Ruler, Tape, compact, of_bytes, wide};
 use tollgate_core::stores::{CountedBy, Outcome};
 
@@ -34,8 +35,16 @@ pub(crate) fn count(call: &Finished, ruler: Ruler, settings: &UsageSettings) -> 
         let tokens_in = input.tokens();
         return Counted { tokens_in, ..cheap(call) };
     };
-    let mut output = Tape::new(ruler);
     let trust = trust(call, settings);
+    if trust.is_none()
+        && settings.estimator == Estimator::Bytes
+        && !plain::may_have_failed(whole)
+        && let Some(text) = plain::text_bytes(whole)
+    {
+        let tokens_out = of_bytes(wide(text)).saturating_add(of_bytes(call.aside_bytes));
+        return Counted { tokens_in: input.tokens(), tokens_out, ..cheap(call) };
+    }
+    let mut output = Tape::new(ruler);
     let said = answer::read(whole, &mut output, trust.is_some());
     let aside = of_bytes(call.aside_bytes);
     let own = (input.tokens(), output.tokens());

@@ -1,7 +1,8 @@
 //! What a call took and what it costs: counting, prices, and the rows of the ledger.
 //!
-//! Nothing here is on the way of a reply: calls are handed over when they are done. What is counted
-//! settles the reservation of limits, which this room knows only as a closure. Read in this order.
+//! Nothing here is on the way of a reply: calls are handed over when they are done, but for those that
+//! are counted faster than handed over. What is counted settles the reservation of limits, which this
+//! room knows only as a closure. Read in this order.
 
 pub mod settings;
 
@@ -14,6 +15,8 @@ mod queue;
 mod counting;
 
 mod answer;
+
+mod plain;
 
 mod text;
 

@@ -12,9 +12,9 @@ use crate::call::{Actual, Finished};
 use crate::counting::{self, Counted};
 use crate::prices::{PriceBook, Quantities};
 use crate::queue::{Noted, Queue};
-use crate::settings::{OnFailure, UsageSettings};
-use crate::text::{Ruler, wide};
-use crate::{rows, writing};
+use crate::settings::{Estimator, OnFailure, UsageSettings};
+use crate::text::{Ruler, of_bytes, wide};
+use crate::{plain, rows, writing};
 use parking_lot::RwLock;
 use std::collections::VecDeque;
 use std::fmt;
@@ -188,6 +188,31 @@ impl Meter {
             let counted = counting::cheap(&noted.call);
             shared.settle(*noted, &counted);
         }
+    }
+
+    /// What a call took that was answered with this, where that is plain to see and nobody wants more:
+    /// no row, no tokenizer, no report of the upstream. Such a call must not be noted besides.
+    #[must_use]
+    pub fn at_once(
+        &self,
+        item: Option<&Item<'_>>,
+        arguments: &[u8],
+        answer: &[u8],
+    ) -> Option<Actual> {
+        let shared = &*self.shared;
+        let rules = shared.rules();
+        let settings = &rules.settings;
+        let is_plain = settings.estimator == Estimator::Bytes && settings.reported.is_empty();
+        if !is_plain || (shared.has_ledger && settings.has_ledger) {
+            return None;
+        }
+        let tokens_in = of_bytes(wide(plain::compact_bytes(arguments)?));
+        let tokens_out = of_bytes(wide(plain::text_bytes(answer)?));
+        shared.noted.fetch_add(1, Ordering::Relaxed);
+        if let Some(item) = item {
+            shared.averages.learn(item, tokens_out);
+        }
+        Some(Actual { tokens_in, tokens_out, cost_micros: 0 })
     }
 
     /// Tokens to expect back from an item: a moving average of what came back before.

@@ -19,12 +19,19 @@ use std::collections::BTreeMap;
 /// By kind, era and metric: the values of all rounds.
 type Values = BTreeMap<(&'static str, &'static str, &'static str), ByRound>;
 
-const POLICY: &str = "policy: { roles: { caller: { tools: [\"bench__json_*\"], deny: [\"*__never_*\"] \
-                      } }, bindings: [ { role: caller, agents: [\"*\"] } ] }\n";
-const LIMITS: &str = "limits: { per_agent: { requests: 100M/min, tokens: { rate: 600M/min, burst: 100000M }, concurrent: \
-                      10k }, per_tool: { requests: 100M/min } }\n";
-const BILL: &str = "prices: { currency: EUR, entries: [ { name: calls, tools: [\"*\"], per_call: \
-                    \"0.001\", per_1k_tokens_out: \"0.01\" } ] }\n";
+const POLICY: &str = r#"policy:
+  roles: { caller: { tools: ["bench__json_*"], deny: ["*__never_*"] } }
+  bindings: [ { role: caller, agents: ["*"] } ]
+"#;
+/// Limits that are never met.
+const LIMITS: &str = "limits:
+  per_agent: { requests: 100M/min, tokens: { rate: 600M/min, burst: 100000M }, concurrent: 10000 }
+  per_tool: { requests: 100M/min }
+";
+const BILL: &str = r#"prices:
+  currency: EUR
+  entries: [ { name: calls, tools: ["*"], per_call: "0.001", per_1k_tokens_out: "0.01" } ]
+"#;
 
 /// Kinds of gates, and the sections each has.
 const KINDS: [(&str, &[&str]); 5] = [
