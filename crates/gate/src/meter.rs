@@ -1,6 +1,6 @@
 //! What calls that were let in have open, and how it is closed.
 //!
-//! `admit.rs` opens a [`Tab`] for each message that counts; it goes with the post to wherever its answer
+//! `admit.rs` opens a tab (`Tab`) for each message that counts; it goes with the post to wherever its answer
 //! comes from, and is closed once: by the answer (`expect.rs`), by what became of the request
 //! (`path.rs`), or, when all of that is gone, by being dropped. Closing frees the place among calls at
 //! once, and hands over to `tollgate-usage` what has to be counted, which settles the rest behind the
