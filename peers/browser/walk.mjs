@@ -236,7 +236,8 @@ await step('by keyboard alone, and without scripts', async () => {
   const visit = await fresh({ javaScriptEnabled: false });
   const { page } = visit;
   await page.goto(asking(own, 'terminal', terminal.uri));
-  // The cursor is where typing begins, and the way goes from top to bottom.
+  // The cursor is where typing begins, as soon as there is one, and the way goes from top to bottom.
+  await page.locator('input:focus').waitFor();
   await page.keyboard.type('ada');
   await page.keyboard.press('Tab');
   await page.keyboard.type(PASSWORD);
