@@ -1,10 +1,10 @@
 //! What calls that were let in have open, and how it is closed.
 //!
-//! `admit.rs` opens a tab (`Tab`) for each message that counts; it goes with the post to wherever its answer
-//! comes from, and is closed once: by the answer (`expect.rs`), by what became of the request
+//! `admit.rs` opens a tab (`Tab`) for each message that counts; it goes with the post to wherever its
+//! answer comes from, and is closed once: by the answer (`expect.rs`), by what became of the request
 //! (`path.rs`), or, when all of that is gone, by being dropped. Closing frees the place among calls at
-//! once, and hands over to `tollgate-usage` what has to be counted, which settles the rest behind the
-//! reply. What reached no upstream leaves no row.
+//! once. What is plain to see is settled there and then; the rest is handed over to `tollgate-usage`,
+//! which settles it behind the reply. What reached no upstream leaves no row.
 //!
 //! Next: `meter/tabs.rs` for the messages of one body, `meter/lasting.rs` for streams without an end,
 //! `meter/parked.rs` for those that break off, `meter/fit.rs` for results that are too long.

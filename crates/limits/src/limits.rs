@@ -200,13 +200,6 @@ impl Limits {
         self.settings.answer
     }
 
-    /// Whether anything counts tokens, so that they have to be estimated.
-    #[must_use]
-    pub fn counts_tokens(&self) -> bool {
-        self.levels.iter().any(|level| level.gauge.tokens.is_some())
-            || self.budgets.iter().any(|budget| budget.settings.tokens.is_some())
-    }
-
     /// Whether anything counts money.
     #[must_use]
     pub fn counts_money(&self) -> bool {

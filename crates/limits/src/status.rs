@@ -107,9 +107,9 @@ impl Limits {
         self.budgets.iter().map(status).collect()
     }
 
-    /// Warnings that were dropped because nobody took those that waited.
+    /// How many warnings were dropped since this was last asked, because too many waited.
     #[must_use]
     pub fn warnings_dropped(&self) -> u64 {
-        self.warnings.dropped()
+        self.warnings.take_dropped()
     }
 }

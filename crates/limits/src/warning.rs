@@ -77,7 +77,34 @@ impl Warnings {
         self.waiting.lock().drain(..).collect()
     }
 
-    pub(crate) fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+    pub(crate) fn take_dropped(&self) -> u64 {
+        self.dropped.swap(0, Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BudgetWarning, Warnings};
+    use tollgate_core::bounds::limits::BUDGET_WARNINGS_MAX;
+    use tollgate_core::refusal::LimitUnit;
+
+    #[test]
+    fn what_finds_no_room_is_counted_and_told_once() {
+        let warnings = Warnings::default();
+        for _ in 0..BUDGET_WARNINGS_MAX + 2 {
+            warnings.give(BudgetWarning {
+                budget: "b".into(),
+                of: "".into(),
+                percent: 50,
+                is_hard: true,
+                unit: LimitUnit::Tokens,
+                used: 1,
+                quota: 2,
+                since: 0,
+                until: 1,
+            });
+        }
+        assert_eq!((warnings.take().len(), warnings.take_dropped()), (BUDGET_WARNINGS_MAX, 2));
+        assert_eq!((warnings.take().len(), warnings.take_dropped()), (0, 0));
     }
 }

@@ -108,6 +108,13 @@ impl Notices {
                 tracing::warn!(budget, "the webhook is too slow: this warning is not sent to it");
             }
         }
+        let dropped = limits.warnings_dropped();
+        if dropped > 0 {
+            tracing::warn!(
+                dropped,
+                "budgets gave more warnings at once than can wait: see `/status`"
+            );
+        }
     }
 }
 
